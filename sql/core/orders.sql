@@ -1,0 +1,62 @@
+-- Orders that the batch changes, in their newest state.
+-- grain: one row per order to write · key: order_id · inputs: work.order_versions, work.contacts, core.orders
+-- Newest wins by (updated_at, source_seq): a late old document adds a version and changes nothing here but what it
+-- tells about the receiver. What decisions put on an order (warehouse, review holds) stays until they are taken again.
+with current_rows as (
+    select * from core.orders where order_id in (select order_id from work.order_versions)
+),
+
+newest as (
+    select * exclude (known_at, run_id)
+    from work.order_versions
+    qualify row_number() over (partition by order_id order by updated_at desc, source_seq desc) = 1
+),
+
+winners as (
+    select
+        n.* exclude (hold_status),
+        c.warehouse_id,
+        coalesce(n.hold_status, if(c.hold_status <> 'platform_hold', c.hold_status, null)) as hold_status
+    from newest n
+    left join current_rows c using (order_id)
+    where c.order_id is null or (n.updated_at, n.source_seq) > (c.updated_at, c.source_seq)
+),
+
+candidates as (
+    select * from winners
+    union all by name
+    select * from current_rows anti join winners using (order_id)
+),
+
+with_receiver as (
+    select
+        o.* exclude (receiver_masked, phone_masked, phone_key, id_key, address_key, missing_fields),
+        mask_name(c.name) as receiver_masked,
+        mask_phone(c.phone) as phone_masked,
+        keyed(plain_phone(c.phone)) as phone_key,
+        keyed(upper(c.id_number)) as id_key,
+        address_key_of(c.country, c.province, c.city, c.district, c.address, c.oaid) as address_key,
+        list_concat(
+            missing_receiver(c.name, c.phone, c.country, c.address, c.oaid),
+            list_filter(o.missing_fields, lambda f: f in ('items', 'sku')),
+            -- The address known in clear is not the one the newest document names: a person must look.
+            if((c.province, c.city, c.district) is distinct from (o.province, o.city, o.district), ['address'], [])
+        ) as missing_fields
+    from candidates o
+    join work.contacts c using (order_id)
+),
+
+in_order as (
+    select
+        order_id, platform, shop_id, platform_order_no, status, platform_status, ordered_at, paid_at, shipped_at,
+        completed_at, updated_at, currency, goods_amount, discount_amount, shipping_fee, tax_amount, payable_amount,
+        paid_amount, paid_amount_cny, buyer_id, customer_id, country, province, city, district, buyer_ip_province,
+        is_gift_order, is_test, expected_margin_cny, warehouse_id, hold_status, buyer_message, seller_memo,
+        payment_status, receiver_masked, phone_masked, phone_key, id_key, address_key,
+        list_sort(list_distinct(missing_fields)) as missing_fields, source_seq
+    from with_receiver
+)
+
+select * from in_order
+except
+select * from current_rows

@@ -1,0 +1,16 @@
+-- The route of every candidate order that was ever paid; the decision on an order that never was is taken back.
+-- grain: one row per paid order · key: order_id · inputs: work.candidates, work.routed (rules over work.order_facts), core.orders, core.order_versions
+-- decided_at is when the facts were known, not when the machine got round to it: replaying raw gives the same row.
+with orders as (
+    select order_id, source_seq from core.orders
+    where order_id in (select order_id from work.candidates) and paid_at is not null
+),
+
+versions as (
+    select order_id, source_seq, known_at from core.order_versions where order_id in (select order_id from work.candidates)
+)
+
+select r.order_id, r.warehouse_id, r.rule_id, r.rule_version, r.facts, v.known_at as decided_at, o.source_seq
+from orders o
+join versions v using (order_id, source_seq)
+join work.routed r using (order_id)

@@ -1,0 +1,59 @@
+-- Functions the models share. Defined on every writer connection, beside keyed(text) (orderpipe/lake/connection.py).
+
+-- make_id(at, platform, number): BIGINT that sorts by time: seconds since 2005 in the high 31 bits, 32 bits of a hash of
+-- platform and number in the low ones. Deterministic. Two numbers of one second with one hash are refused as a collision.
+CREATE OR REPLACE TEMP MACRO make_id(made_at, platform, number) AS
+    ((epoch(made_at)::BIGINT - 1104537600) << 32) | (md5_number_lower(platform || ':' || number) & 4294967295)::BIGINT;
+
+-- is_masked(text): the platform hid part of it.
+CREATE OR REPLACE TEMP MACRO is_masked(value) AS contains(value, '*');
+
+-- mask_name('张三丰') = '张**'; what is masked already stays as it is.
+CREATE OR REPLACE TEMP MACRO mask_name(value) AS
+    CASE WHEN is_masked(value) THEN value WHEN value <> '' THEN left(value, 1) || repeat('*', least(greatest(length(value) - 1, 1), 3)) END;
+
+-- mask_phone('13812345678') = '138****5678'.
+CREATE OR REPLACE TEMP MACRO mask_phone(value) AS
+    CASE
+        WHEN is_masked(value) THEN value
+        WHEN length(value) >= 11 THEN left(value, 3) || '****' || right(value, 4)
+        WHEN value <> '' THEN '****' || right(value, 2)
+    END;
+
+-- plain_phone('+86 138-1234-5678') = '13812345678'; null when masked or not a number.
+CREATE OR REPLACE TEMP MACRO plain_phone(value) AS
+    CASE WHEN NOT is_masked(value) AND length(regexp_replace(value, '[^0-9]', '', 'g')) >= 7
+        THEN regexp_replace(regexp_replace(value, '[^0-9]', '', 'g'), '^(00)?86(1[0-9]{10})$', '\2') END;
+
+-- without(text, part): text with every occurrence of part replaced by **; nothing to replace leaves it as it is.
+CREATE OR REPLACE TEMP MACRO without(value, part) AS
+    CASE WHEN length(part) > 1 AND NOT is_masked(part) THEN replace(value, part, '**') ELSE value END;
+
+-- mask_text(text, name, phone, address): free text without the receiver's own data, e-mail addresses, long numbers,
+-- street addresses, and names after the words that introduce one.
+CREATE OR REPLACE TEMP MACRO mask_text(value, name, phone, address) AS
+    regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+        without(without(without(value, address), name), phone),
+        '[^\s@，。；]+@[^\s@，。；]+', '**', 'g'),
+        '[0-9０-９][0-9０-９ \-]{3,}[0-9０-９][xXＸ]?', '**', 'g'),
+        '[\p{Han}A-Za-z0-9]*(?:路|街|大道|巷|弄|胡同|小区|花园|公寓|大厦|广场|苑|村|镇|乡|栋|幢|号楼|单元|室|层)[\p{Han}A-Za-z0-9\-]*', '**', 'g'),
+        '[0-9]+[A-Za-z]?\s+(?:[A-Z][\p{L}.''-]*\s+){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl)\b\.?', '**', 'g'),
+        '(收件人|收货人|联系人|姓名|名字|写|找|叫|联系|转交给?|交给|送给|请给|给|改为|改成|换成|是)([：:\s]*)\p{Han}{2,4}', '\1\2**', 'g'),
+        '(?i)(attn|attention|recipient|contact|name|call|ask for|deliver to|gift for|for|to)([:\s]+)[A-Z][\p{L}''-]+(?:\s+[A-Z][\p{L}''-]+)*', '\1\2**', 'g');
+
+-- address_key_of(…): equal for equal addresses; of the platform's address token where the address is hidden.
+CREATE OR REPLACE TEMP MACRO address_key_of(country, province, city, district, address, oaid) AS
+    CASE
+        WHEN address <> '' AND NOT is_masked(address) THEN keyed(lower(regexp_replace(
+            concat_ws('|', country, province, city, district, address), '\s', '', 'g')))
+        ELSE keyed(nullif(oaid, ''))
+    END;
+
+-- missing_receiver(…): what of the receiver is missing before a parcel can go; a platform token stands for hidden values.
+CREATE OR REPLACE TEMP MACRO missing_receiver(name, phone, country, address, oaid) AS
+    list_filter([
+        if(coalesce(name, '') = '', 'name', NULL),
+        if(coalesce(oaid, '') = '' AND (coalesce(phone, '') = '' OR is_masked(phone)), 'phone', NULL),
+        if(coalesce(oaid, '') = '' AND (coalesce(address, '') = '' OR is_masked(address)), 'address', NULL),
+        if(country IS NULL, 'country', NULL)
+    ], lambda f: f IS NOT NULL);
