@@ -1,0 +1,87 @@
+"""Decide: routes and holds for the orders that changed, and the instructions that follow, in one transaction."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from orderpipe.dispatch import outbox
+from orderpipe.flow.run import Run
+from orderpipe.lake import merge, models
+from orderpipe.lake.reference import load_reference
+from orderpipe.rules import compile as rules_compile
+from orderpipe.rules import fields, language
+
+
+@dataclass
+class DecideReport:
+    """What a decision did. held: orders by hold_status among those decided; instructions: new ones by kind."""
+
+    decided: int = 0
+    routes: int = 0
+    changed: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+    instructions: dict[str, int] = field(default_factory=dict)
+    alerts: int = 0
+
+
+def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
+    """Decide on every order the pool touched since the last decision, and write what must be done to the outbox.
+
+    alerts: (key, Chinese text) for the operators; a key that was alerted before is not alerted again.
+    """
+    con = run.lake
+    rules = language.load(run.settings.config_dir / "rules" / "routing.yaml", fields.routing(run.settings.warehouses))
+    with run.writing("decide"):
+        con.execute("CREATE OR REPLACE TABLE work.candidates AS SELECT DISTINCT order_id FROM flow.touched")
+        _write_alerts(run, alerts)
+        (decided,) = con.execute("SELECT count(*) FROM work.candidates").fetchone()
+        (raised,) = con.execute("SELECT count(*) FROM work.alerts").fetchone()
+        if not decided and not raised:
+            return DecideReport()
+        load_reference(con, run.settings)
+        con.execute(
+            "CREATE OR REPLACE TABLE work.run AS SELECT $id AS id, $now::TIMESTAMPTZ AS started_at",
+            {"id": run.id, "now": run.started_at},
+        )
+        models.build(con, "decision/order_facts", "work.order_facts")
+        con.execute(f"CREATE OR REPLACE TABLE work.routed AS {rules_compile.routing_sql(rules, 'work.order_facts')}")
+        models.build(con, "decision/routes", "work.routes")
+        models.build(con, "decision/orders", "work.orders_now")
+        con.execute(
+            """CREATE OR REPLACE TABLE work.decided_orders AS
+               FROM work.orders_now EXCEPT SELECT * FROM core.orders WHERE order_id IN (SELECT order_id FROM work.candidates)"""
+        )
+        models.build(con, "decision/shippable", "work.shippable")
+        models.build(con, "decision/instructions", "work.instructions")
+        report = DecideReport(decided=decided, alerts=raised)
+        with run.transaction("lake", "decide"):
+            if decided:
+                report.routes = merge.replace(con, "decision.routes", "work.routes", "work.candidates")
+                report.changed = merge.replace(con, "core.orders", "work.decided_orders")
+                outbox.write(con, "work.instructions")
+                con.execute("DELETE FROM flow.touched")
+            if raised:
+                outbox.write(con, "work.alerts")
+        report.held = _counts(con, "SELECT hold_status FROM work.orders_now WHERE hold_status IS NOT NULL")
+        report.instructions = _counts(con, "SELECT kind FROM work.instructions")
+    return report
+
+
+def _counts(con, select: str) -> dict[str, int]:
+    return dict(con.execute(f"SELECT #1, count(*) FROM ({select}) GROUP BY 1 ORDER BY 1").fetchall())
+
+
+def _write_alerts(run: Run, alerts: Iterable[tuple[str, str]]) -> None:
+    con = run.lake
+    con.execute("CREATE OR REPLACE TABLE work.alerts AS SELECT * FROM outbox.instructions LIMIT 0")
+    for key, text in alerts:
+        con.execute(
+            """INSERT INTO work.alerts BY NAME
+               SELECT md5($key) AS instruction_id, $key AS idempotency_key, 'alert' AS kind, NULL::BIGINT AS order_id,
+                      'dingtalk' AS target, $params::JSON AS params, 'pending' AS status, $now::TIMESTAMPTZ AS created_at,
+                      $now::TIMESTAMPTZ AS due_at, 0 AS attempts, $run AS run_id
+               WHERE NOT EXISTS (FROM outbox.instructions WHERE idempotency_key = $key AND order_id IS NULL)
+                 AND NOT EXISTS (FROM work.alerts WHERE idempotency_key = $key)""",
+            {"key": f"alert:{key}", "params": json.dumps({"text": text}, ensure_ascii=False), "now": run.started_at, "run": run.id},
+        )
+
