@@ -1,0 +1,95 @@
+"""Doctor: what is wrong with this installation, and how to mend it."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from orderpipe import clock
+from orderpipe.config import Settings, write_env_file
+from orderpipe.config import read_env_file as read_env
+from orderpipe.errors import ConfigError, OrderpipeError, PlatformError
+from orderpipe.flow.pull import lanes
+from orderpipe.lake import reader
+from orderpipe.lake.windows import watermark
+from orderpipe.platforms import TokenStore, Window, open_client
+
+LATE = timedelta(minutes=30)  # two ticks
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination. level: ok, warning or error."""
+
+    level: str
+    what: str
+    detail: str
+
+
+def initialise(settings: Settings) -> None:
+    """Make the home folder and, where there is none, the key of the keyed hashes."""
+    values = read_env(settings.home.env_file)
+    if "ORDERPIPE_PII_KEY" not in settings.env:
+        write_env_file(settings.home.env_file, {**values, "ORDERPIPE_PII_KEY": secrets.token_hex(32)})
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Configuration, credentials, connectivity and freshness, in this order."""
+    return [*_configuration(settings), *_connectivity(settings), *_freshness(settings)]
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    for name, read in (
+        ("shops.yaml", lambda: settings.shops),
+        ("receivers.yaml", lambda: settings.receivers),
+        ("warehouses.yaml", lambda: settings.warehouses),
+        ("ORDERPIPE_PII_KEY", lambda: settings.pii_key),
+    ):
+        try:
+            found = read()
+        except ConfigError as error:
+            yield Finding("error", name, str(error))
+            continue
+        yield Finding("ok", name, f"{len(found)} entries" if isinstance(found, dict) else "set")
+        if isinstance(found, dict):
+            for entry in found.values():
+                if problem := getattr(entry, "problem", ""):
+                    yield Finding("error", getattr(entry, "id", None) or entry.name, problem)
+
+
+def _connectivity(settings: Settings) -> Iterator[Finding]:
+    now = clock.from_environment().frozen()
+    try:
+        shops = list(settings.shops.values())
+    except ConfigError:
+        return  # reported above
+    for shop in shops:
+        if shop.problem:
+            continue
+        try:
+            client = open_client(shop, tokens=TokenStore(settings.home.tokens), clock=now)
+            try:
+                end = now.now() - timedelta(minutes=5)
+                found = client.census("order", Window(end - timedelta(minutes=1), end))
+            finally:
+                client.close()
+            yield Finding("ok", shop.id, f"reachable, signed in, {len(found)} orders changed in a test minute")
+        except (PlatformError, ConfigError) as error:
+            yield Finding("error", shop.id, str(error))
+
+
+def _freshness(settings: Settings) -> Iterator[Finding]:
+    try:
+        now = clock.from_environment().now()
+        with reader(settings, vault=True) as con:
+            for lane in lanes(settings):
+                reached = watermark(con, lane.shop_id, lane.kind)
+                what = f"{lane.shop_id} {lane.kind}"
+                if reached is None:
+                    yield Finding("warning", what, "never pulled — run `orderpipe tick`")
+                    continue
+                behind = now - reached
+                level = "ok" if behind <= LATE else "warning"
+                yield Finding(level, what, f"complete up to {reached:%Y-%m-%d %H:%M:%S} UTC, {int(behind.total_seconds() // 60)} min behind")
+    except OrderpipeError as error:
+        yield Finding("warning", "lake", str(error))
