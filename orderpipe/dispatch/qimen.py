@@ -1,0 +1,205 @@
+"""Qimen: delivery orders to the warehouse (WMS).
+
+Source of every fact: platform documentation of Qimen, sections "Transport", "deliveryorder.create" and "Errors".
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from orderpipe.clock import Clock
+from orderpipe.config import Receiver
+from orderpipe.dispatch import masking
+from orderpipe.dispatch.outcome import ACKNOWLEDGED, BUSY, REJECTED, RETRY, Answer, Outcome, post
+from orderpipe.platforms.base import credential
+from orderpipe.platforms.http import endpoint, new_client
+from orderpipe.platforms.top import sign, time_text
+
+EXISTS = re.compile(r"already[ -]?exist|duplicate|已存在|重复", re.I)
+
+# What XML 1.0 forbids, other control characters, and emoji: many warehouse databases fail on them. Characters
+# outside the basic plane that are not emoji stay: rare Chinese names need them.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff"
+    "\U0001f000-\U0001fbff\U000e0000-\U000e007f\u2600-\u2604\u2607-\u27bf\u2b50\u2b55\ufe0e\ufe0f\u200d\u20e3]"
+)
+
+
+class QimenAuth(httpx.Auth):
+    """Puts the common parameters and the signature over parameters and body into the query string."""
+
+    requires_request_body = True
+
+    def __init__(self, receiver: Receiver, clock: Clock):
+        self._clock = clock
+        self._secret = credential(receiver, "secret")
+        self._common = {
+            "app_key": credential(receiver, "app_key"),
+            "customerId": credential(receiver, "customer_id"),
+            "format": "xml",
+            "v": "2.0",
+            "sign_method": "md5",
+        }
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        params = {**dict(request.url.params), **self._common, "timestamp": time_text(self._clock.now())}
+        params["sign"] = sign(params, self._secret, "md5", request.content.decode())
+        request.url = request.url.copy_with(params=params)
+        yield request
+
+
+class QimenClient:
+    """The warehouse behind one Qimen address."""
+
+    def __init__(self, receiver: Receiver, clock: Clock, http: httpx.Client | None = None):
+        self._url = endpoint(receiver.base_url, "/router/qimen/service", where=receiver.name)
+        self._auth = QimenAuth(receiver, clock)
+        self._secrets = masking.secrets(receiver.credentials)
+        self._http, self._owns_http = http or new_client(), http is None
+
+    def close(self) -> None:
+        """Give back the connections this client opened."""
+        if self._owns_http:
+            self._http.close()
+
+    def create_delivery_order(self, order: Mapping[str, Any], *, retry: bool) -> Outcome:
+        """Ask the warehouse to ship (deliveryorder.create); effect once per deliveryOrderCode.
+
+        order: {"delivery_order": {element: text or nested dict}, "lines": [{element: text}]}, Qimen's element names,
+        money in yuan, times in GMT+8. retry: an earlier attempt may have arrived, so the warehouse is asked first
+        whether it has the order. receipt: deliveryOrderCode, deliveryOrderId, warehouseCode, status, … as it answers.
+        """
+        head = order["delivery_order"]
+        body = {"deliveryOrder": head, "orderLines": [{"orderLine": line} for line in order["lines"]]}
+        attempt = _Attempt(head["deliveryOrderCode"], body, self._secrets)
+        if retry:
+            known = attempt.note(self._query(head))
+            if known.unclear or attempt.is_in(known):
+                return attempt.outcome(known)
+        reply = attempt.note(self._post("deliveryorder.create", body))
+        if reply.flag == "failure" and EXISTS.search(reply.reason):
+            known = attempt.note(self._query(head))
+            if known.unclear or attempt.is_in(known):
+                return attempt.outcome(known)
+        return attempt.outcome(reply)
+
+    def _query(self, head: Mapping[str, Any]) -> "Reply":
+        criteria = {"warehouseCode": head.get("warehouseCode"), "orderCode": head["deliveryOrderCode"]}
+        return self._post("deliveryorder.query", {**criteria, "page": "1", "pageSize": "50"})
+
+    def _post(self, method: str, body: Mapping[str, Any]) -> "Reply":
+        answer = post(
+            self._http,
+            self._url,
+            self._auth,
+            params={"method": f"taobao.qimen.{method}"},
+            content=xml_text(body).encode(),
+            headers={"Content-Type": "text/xml;charset=utf-8"},
+        )
+        return Reply(answer, _parsed(answer.text))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of the warehouse. root is None when it is not a Qimen answer: nothing, HTML, cut short."""
+
+    answer: Answer
+    root: ET.Element | None
+
+    def text(self, name: str) -> str:
+        """The text of the first element with this name, or ''."""
+        found = self.root.findtext(f".//{name}") if self.root is not None else None
+        return (found or "").strip()
+
+    @property
+    def flag(self) -> str:
+        """success, failure, or '' when this is no answer of the warehouse."""
+        return self.text("flag").lower()
+
+    @property
+    def reason(self) -> str:
+        """Code and message, for people."""
+        return f"{self.text('code')} {self.text('message')}".strip()
+
+    @property
+    def unclear(self) -> bool:
+        """Whether it may have happened or not: send the same code again later."""
+        return self.flag not in ("success", "failure") or (self.flag == "failure" and bool(BUSY.search(self.reason)))
+
+
+class _Attempt:
+    """One hand-over with all the requests it took."""
+
+    def __init__(self, code: str, body: Mapping[str, Any], secrets: list[str]):
+        self._code, self._latency_ms = code, 0
+        self._hidden = [*masking.personal_values(body), *secrets]
+        self._shown = xml_text(masking.document(body))
+
+    def note(self, reply: Reply) -> Reply:
+        self._latency_ms += reply.answer.latency_ms
+        return reply
+
+    def is_in(self, known: Reply) -> bool:
+        """Whether a deliveryorder.query answer holds this order."""
+        return known.flag == "success" and known.text("deliveryOrderCode") == self._code
+
+    def outcome(self, reply: Reply) -> Outcome:
+        status, error, receipt = REJECTED, f"仓库拒绝：{reply.reason}", {}
+        if reply.flag == "success":
+            found = {name: reply.text(name) for name in _RECEIPT}
+            receipt = {"deliveryOrderCode": self._code} | {name: text for name, text in found.items() if text}
+            given_up = found["status"] in ("CANCELED", "CLOSED", "REJECT")
+            status, error = (REJECTED, f"仓库已终止此发货单：{found['status']}") if given_up else (ACKNOWLEDGED, None)
+        elif reply.flag == "failure" and reply.unclear:
+            status, error = RETRY, f"仓库繁忙：{reply.reason}"
+        elif reply.unclear:
+            status, error = RETRY, reply.answer.failure or f"仓库的应答无法识别（HTTP {reply.answer.http_status}）"
+        elif "sign-check-failure" in reply.reason:
+            error = f"{error}；请检查 WMS_APP_KEY、WMS_SECRET、WMS_CUSTOMER_ID"
+        return reply.answer.outcome(
+            status,
+            self._shown,
+            error,
+            hidden=self._hidden,
+            receipt=receipt,
+            request_id=reply.text("request_id") or reply.text("requestId") or None,
+            latency_ms=self._latency_ms,
+        )
+
+
+_RECEIPT = ("deliveryOrderId", "warehouseCode", "logisticsCode", "createTime", "status")
+
+
+def xml_text(body: Mapping[str, Any]) -> str:
+    """A Qimen request document. Nested dicts become elements, a list of one-key dicts a wrapper with repeated
+    children, None is left out; text loses control characters and emoji."""
+    root = ET.Element("request")
+    _fill(root, body)
+    return '<?xml version="1.0" encoding="utf-8"?>' + ET.tostring(root, encoding="unicode")
+
+
+def _fill(parent: ET.Element, value: Any) -> None:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if item is not None:
+                _fill(ET.SubElement(parent, name), item)
+    elif isinstance(value, list):
+        for item in value:
+            _fill(parent, item)
+    else:
+        parent.text = re.sub(r"[\t\r\n]+", " ", _UNWANTED.sub("", str(value)))
+
+
+def _parsed(text: str | None) -> ET.Element | None:
+    """The root of a Qimen answer; None for anything else. A document type is refused: no entity is ever expanded."""
+    if not text or "<!DOCTYPE" in text:
+        return None
+    try:
+        root = ET.fromstring(text)
+    except ET.ParseError:
+        return None
+    return root if root.tag == "response" else None
