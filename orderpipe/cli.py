@@ -1,6 +1,7 @@
-"""The `orderpipe` command. Every command reads configuration when it needs it and fails with what, where and how to fix."""
+"""The `orderpipe` command. Every command reads what it needs and, failing, says what, where and how to mend it."""
 
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 
 
 def main() -> None:
-    """Entry point: turns our own errors into one line and exit code 1."""
+    """Entry point: turns our own errors into one line and exit code 1. What it writes, nobody else may read."""
+    os.umask(0o077)
     try:
         app()
     except OrderpipeError as error:
@@ -32,7 +34,7 @@ def up(
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
     sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox.")] = 8790,
 ) -> None:
-    """Start everything: Dagster UI and daemon, and the sandbox unless shops.yaml names real shops. Ctrl-C stops it all."""
+    """Start the Dagster UI and daemon, and the sandbox unless shops.yaml names real shops. Ctrl-C stops it all."""
     from orderpipe.up import up as start
 
     raise typer.Exit(start(config.load(), port=port, sandbox_port=sandbox_port))
@@ -60,20 +62,24 @@ def tick(
 def sandbox(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8790,
     seed: Annotated[int, typer.Option(help="The world is a function of seed and clock.")] = 1,
-    rate: Annotated[float, typer.Option(help="Simulated seconds per second; 0 stands still until it is stepped.")] = 1.0,
+    rate: Annotated[
+        float, typer.Option(help="Simulated seconds per second; 0 stands still until it is stepped.")
+    ] = 1.0,
     history: Annotated[float, typer.Option(help="Hours of life before the start.")] = 6.0,
     orders_per_hour: Annotated[float, typer.Option(help="New orders per simulated hour and shop.")] = 60.0,
     pace: Annotated[float, typer.Option(help="How much faster orders age.")] = 1.0,
     start: Annotated[str | None, typer.Option(help="Time the clock starts at, ISO 8601; default now.")] = None,
-    env: Annotated[bool, typer.Option("--env", help="Print the sandbox's credentials as NAME=value lines and exit.")] = False,
+    env: Annotated[
+        bool, typer.Option("--env", help="Print the sandbox's credentials as NAME=value lines and exit.")
+    ] = False,
 ) -> None:
     """The outside world in one process: platforms, WMS, courier and DingTalk, with faults and ground truth."""
     from orderpipe.sandbox import app as world
 
     if env:
-        from orderpipe.sandbox.credentials import ENVIRONMENT
+        from orderpipe.sandbox.credentials import INITIAL
 
-        for name, value in ENVIRONMENT.items():
+        for name, value in INITIAL.items():
             typer.echo(f"{name}={value}")
         return
     world.serve(
@@ -83,7 +89,10 @@ def sandbox(
 
 
 @app.command()
-def sql(query: Annotated[str | None, typer.Argument(help="A query; without one, a shell (or standard input).")] = None, as_json: Json = False) -> None:
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A query; without one, a shell (or standard input).")] = None,
+    as_json: Json = False,
+) -> None:
     """Read-only SQL on the lake, e.g. `orderpipe sql "FROM core.orders LIMIT 5"`."""
     from orderpipe.cli_sql import run_query, shell
 
@@ -111,7 +120,9 @@ def lookup(term: Annotated[str, typer.Argument(metavar="PHONE|ORDER_NO")], as_js
 @app.command()
 def timeline(
     order: Annotated[str, typer.Argument(help="order_id or platform order number.")],
-    as_of: Annotated[datetime | None, typer.Option(help="What was known at this time (UTC unless it has a zone).")] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(help="What was known at this time (UTC unless it has a zone).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Play an order back, event by event."""
@@ -154,7 +165,10 @@ def verify(
 
 
 @app.command()
-def replay(into: Annotated[Path, typer.Option(help="New folder to rebuild in.")] = Path(".orderpipe-replay"), as_json: Json = False) -> None:
+def replay(
+    into: Annotated[Path, typer.Option(help="New folder to rebuild in.")] = Path(".orderpipe-replay"),
+    as_json: Json = False,
+) -> None:
     """Rebuild everything from the raw payloads in a new folder and compare table hashes. Nothing is sent."""
     from orderpipe.cli_output import print_replayed
     from orderpipe.flow.replay import replay as rebuild

@@ -39,12 +39,14 @@ def print_tick(report: TickReport) -> None:
         ],
     )  # fmt: skip
     p, d = report.pool, report.decide
-    console.print(f"pool      {p.read} read = {p.pooled} pooled + {p.superseded} superseded + {p.quarantined} quarantined")
+    console.print(
+        f"pool      {p.read} read = {p.pooled} pooled + {p.superseded} superseded + {p.quarantined} quarantined"
+    )
     console.print(f"decide    {d.decided} orders, {_counted(d.instructions)} instructed, held: {_counted(d.held)}")
     for sent in report.dispatch:
         console.print(
-            f"dispatch  {sent.receiver}: {sent.acknowledged} acknowledged, {sent.retry} to retry, {sent.rejected} refused, "
-            f"{sent.intercepted} intercepted, {sent.pending_left} left"
+            f"dispatch  {sent.receiver}: {sent.acknowledged} acknowledged, {sent.retry} to retry, "
+            f"{sent.rejected} refused, {sent.intercepted} intercepted, {sent.pending_left} left"
         )
     console.print(f"checks    {sum(c.ok for c in report.checks)} of {len(report.checks)} pass")
     console.print("seconds   " + ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report.seconds.items()))
@@ -57,8 +59,10 @@ def print_orders(orders: list[dict[str, Any]]) -> None:
     if not orders:
         _console().print("nothing found — check the number; `orderpipe verify` tells whether an order was missed")
         return
-    shown = ("order_id", "shop_id", "platform_order_no", "status", "ordered_at", "paid_amount", "currency", "receiver_masked",
-             "phone_masked", "province", "warehouse_id", "hold_status")  # fmt: skip
+    shown = (
+        *("order_id", "shop_id", "platform_order_no", "status", "ordered_at", "paid_amount", "currency"),
+        *("receiver_masked", "phone_masked", "province", "warehouse_id", "hold_status"),
+    )
     print_table(shown, [[order[name] for name in shown] for order in orders])
 
 
@@ -75,20 +79,36 @@ def print_verified(found: list[LaneVerified]) -> None:
     """Every lane's result, then every gap."""
     print_table(
         ["shop", "kind", "listed by platform", "missing", "stale", "error"],
-        [(x.shop_id, x.kind, x.listed, sum(g.missing for g in x.gaps), sum(not g.missing for g in x.gaps), x.error) for x in found],
+        [
+            (x.shop_id, x.kind, x.listed, sum(g.missing for g in x.gaps), sum(not g.missing for g in x.gaps), x.error)
+            for x in found
+        ],
     )
     gaps = [gap for lane in found for gap in lane.gaps]
     if gaps:
         print_table(
             ["gap", "shop", "kind", "id", "changed on platform (UTC)", "ours (UTC)"],
-            [("missing" if g.missing else "stale", g.shop_id, g.kind, g.source_id, g.platform_updated_at, g.pooled_updated_at) for g in gaps],
+            [
+                (
+                    "missing" if g.missing else "stale",
+                    g.shop_id,
+                    g.kind,
+                    g.source_id,
+                    g.platform_updated_at,
+                    g.pooled_updated_at,
+                )
+                for g in gaps
+            ],
         )
         _console().print("`orderpipe verify --repair` pulls them again")
 
 
 def print_replayed(tables: list[Replayed]) -> None:
     """Every table's rows and hash, and whether it is the same."""
-    print_table(["table", "rows", "hash", "same"], [(t.table, t.rows, t.hash, "yes" if t.same else f"NO ({t.original_hash})") for t in tables])
+    print_table(
+        ["table", "rows", "hash", "same"],
+        [(t.table, t.rows, t.hash, "yes" if t.same else f"NO ({t.original_hash})") for t in tables],
+    )
 
 
 def print_findings(findings: list[Finding]) -> None:

@@ -103,7 +103,9 @@ class Settings:
         for number, entry in enumerate(_read_yaml(path, list), 1):
             shop = _build(Shop, entry, path, f"entry {number}", self.env)
             if shop.id in shops:
-                raise ConfigError(f"shop id {shop.id} is listed twice", where=str(path), remedy="give every shop its own id")
+                raise ConfigError(
+                    f"shop id {shop.id} is listed twice", where=str(path), remedy="give every shop its own id"
+                )
             shops[shop.id] = shop
         return shops
 
@@ -170,13 +172,19 @@ def _read_yaml(path: Path, shape: type) -> Any:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ConfigError("the file does not exist", where=str(path), remedy="copy it from the repository's config/") from None
+        raise ConfigError(
+            "the file does not exist", where=str(path), remedy="copy it from the repository's config/"
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"not valid YAML: {getattr(error, 'problem', error)}", where=f"{path}{line}", remedy="mend the line") from None
+        raise ConfigError(
+            f"not valid YAML: {getattr(error, 'problem', error)}", where=f"{path}{line}", remedy="mend the line"
+        ) from None
     if not isinstance(content, shape):
-        raise ConfigError(f"must hold a {shape.__name__} at top level", where=str(path), remedy="see docs/configuration.md")
+        raise ConfigError(
+            f"must hold a {shape.__name__} at top level", where=str(path), remedy="see docs/configuration.md"
+        )
     return content
 
 

@@ -90,6 +90,10 @@ def _freshness(settings: Settings) -> Iterator[Finding]:
                     continue
                 behind = now - reached
                 level = "ok" if behind <= LATE else "warning"
-                yield Finding(level, what, f"complete up to {reached:%Y-%m-%d %H:%M:%S} UTC, {int(behind.total_seconds() // 60)} min behind")
+                yield Finding(
+                    level,
+                    what,
+                    f"complete up to {reached:%Y-%m-%d %H:%M:%S} UTC, {int(behind.total_seconds() // 60)} min behind",
+                )
     except OrderpipeError as error:
         yield Finding("warning", "lake", str(error))

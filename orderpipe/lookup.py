@@ -7,9 +7,10 @@ from orderpipe.config import Settings
 from orderpipe.errors import OrderpipeError
 from orderpipe.lake import keyed, reader
 
-_COLUMNS = """order_id, platform, shop_id, platform_order_no, status, platform_status, payment_status, ordered_at, paid_at,
-    shipped_at, completed_at, updated_at, currency, payable_amount::VARCHAR AS payable_amount,
-    paid_amount::VARCHAR AS paid_amount, receiver_masked, phone_masked, province, city, district, warehouse_id, hold_status"""
+_COLUMNS = """order_id, platform, shop_id, platform_order_no, status, platform_status, payment_status, ordered_at,
+    paid_at, shipped_at, completed_at, updated_at, currency, payable_amount::VARCHAR AS payable_amount,
+    paid_amount::VARCHAR AS paid_amount, receiver_masked, phone_masked, province, city, district, warehouse_id,
+    hold_status"""
 
 
 def find_orders(settings: Settings, term: str) -> list[dict[str, Any]]:
@@ -40,7 +41,8 @@ def order_timeline(settings: Settings, order: str, as_of: datetime | None = None
         arguments = {"order": order.strip()} | ({"as_of": as_of} if as_of else {})
         found = _rows(
             con.execute(
-                f"SELECT {columns} FROM {source} WHERE platform_order_no = $order OR order_id = try_cast($order AS BIGINT)",
+                f"""SELECT {columns} FROM {source}
+                    WHERE platform_order_no = $order OR order_id = try_cast($order AS BIGINT)""",
                 arguments,
             )
         )
@@ -63,14 +65,17 @@ _TIMELINE = """
         WHERE e.order_id = $order_id
         UNION ALL
         SELECT decided_at, 'routed', 'orderpipe',
-               json_object('warehouse', warehouse_id, 'rule', rule_id, 'rule_version', rule_version)::VARCHAR, decided_at
+               json_object('warehouse', warehouse_id, 'rule', rule_id, 'rule_version', rule_version)::VARCHAR,
+               decided_at
         FROM decision.routes WHERE order_id = $order_id
         UNION ALL
-        SELECT created_at, 'instructed', 'orderpipe', json_object('instruction', kind, 'to', target)::VARCHAR, created_at
+        SELECT created_at, 'instructed', 'orderpipe', json_object('instruction', kind, 'to', target)::VARCHAR,
+               created_at
         FROM outbox.instructions WHERE order_id = $order_id
         UNION ALL
         SELECT a.sent_at, 'sent', 'orderpipe',
-               json_object('instruction', i.kind, 'attempt', a.attempt, 'outcome', a.status, 'error', a.error, 'receipt', i.receipt)::VARCHAR,
+               json_object('instruction', i.kind, 'attempt', a.attempt, 'outcome', a.status, 'error', a.error,
+                   'receipt', i.receipt)::VARCHAR,
                a.sent_at
         FROM outbox.attempts a JOIN outbox.instructions i USING (instruction_id) WHERE i.order_id = $order_id
     )

@@ -2,8 +2,11 @@
 
 -- make_id(at, platform, number): BIGINT that sorts by time: seconds since 2005 in the high 31 bits, 32 bits of a hash of
 -- platform and number in the low ones. Deterministic. Two numbers of one second with one hash are refused as a collision.
+-- Null for a time the high bits cannot hold: no order is of such a time, and an overflow would stop the whole batch.
 CREATE OR REPLACE TEMP MACRO make_id(made_at, platform, number) AS
-    ((epoch(made_at)::BIGINT - 1104537600) << 32) | (md5_number_lower(platform || ':' || number) & 4294967295)::BIGINT;
+    CASE WHEN epoch(made_at) >= 1104537600 AND epoch(made_at) < 1104537600 + 2147483648
+        THEN ((epoch(made_at)::BIGINT - 1104537600) << 32) | (md5_number_lower(platform || ':' || number) & 4294967295)::BIGINT
+    END;
 
 -- is_masked(text): the platform hid part of it.
 CREATE OR REPLACE TEMP MACRO is_masked(value) AS contains(value, '*');
@@ -30,16 +33,27 @@ CREATE OR REPLACE TEMP MACRO without(value, part) AS
     CASE WHEN length(part) > 1 AND NOT is_masked(part) THEN replace(value, part, '**') ELSE value END;
 
 -- mask_text(text, name, phone, address): free text without the receiver's own data, e-mail addresses, long numbers,
--- street addresses, and names after the words that introduce one.
-CREATE OR REPLACE TEMP MACRO mask_text(value, name, phone, address) AS
-    regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(
-        without(without(without(value, address), name), phone),
+-- street addresses and names. A name shows by the words around it or, in Latin letters, by two capitals in a row:
+-- rather a harmless word too many than a name too few; the full text stands in the vault.
+CREATE OR REPLACE TEMP MACRO mask_numbers(value) AS
+    regexp_replace(regexp_replace(value,
         '[^\s@，。；]+@[^\s@，。；]+', '**', 'g'),
-        '[0-9０-９][0-9０-９ \-]{3,}[0-9０-９][xXＸ]?', '**', 'g'),
+        '[0-9０-９][0-9０-９ \-]{3,}[0-9０-９][xXＸ]?', '**', 'g');
+
+CREATE OR REPLACE TEMP MACRO mask_streets(value) AS
+    regexp_replace(regexp_replace(value,
         '[\p{Han}A-Za-z0-9]*(?:路|街|大道|巷|弄|胡同|小区|花园|公寓|大厦|广场|苑|村|镇|乡|栋|幢|号楼|单元|室|层)[\p{Han}A-Za-z0-9\-]*', '**', 'g'),
-        '[0-9]+[A-Za-z]?\s+(?:[A-Z][\p{L}.''-]*\s+){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl)\b\.?', '**', 'g'),
-        '(收件人|收货人|联系人|姓名|名字|写|找|叫|联系|转交给?|交给|送给|请给|给|改为|改成|换成|是)([：:\s]*)\p{Han}{2,4}', '\1\2**', 'g'),
-        '(?i)(attn|attention|recipient|contact|name|call|ask for|deliver to|gift for|for|to)([:\s]+)[A-Z][\p{L}''-]+(?:\s+[A-Z][\p{L}''-]+)*', '\1\2**', 'g');
+        '[0-9]+[A-Za-z]?\s+(?:[A-Z][\p{L}.''-]*\s+){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl)\b\.?', '**', 'g');
+
+CREATE OR REPLACE TEMP MACRO mask_names(value) AS
+    regexp_replace(regexp_replace(regexp_replace(regexp_replace(value,
+        '((?:(?:收件人|收货人|联系人|姓名|名字|写|找|叫|联系|转交给?|交给|送给|请给|给|改为|改成|换成|换|是)[：:\s]*)+)\p{Han}{2,4}', '\1**', 'g'),
+        '\p{Han}{1,4}(先生|女士|小姐|阿姨|师傅|老师|代收|签收|收)', '**\1', 'g'),
+        '(?i)(attn|attention|recipient|contact|name|call|ask for|deliver to|gift for|for|to)([:\s]+)(?-i:[A-Z])[\p{L}''-]+(?:\s+(?-i:[A-Z])[\p{L}''.-]*)*', '\1\2**', 'g'),
+        '[A-Z][\p{L}''-]+(?:\s+[A-Z][\p{L}''.-]*)+', '**', 'g');
+
+CREATE OR REPLACE TEMP MACRO mask_text(value, name, phone, address) AS
+    mask_names(mask_streets(mask_numbers(without(without(without(value, address), name), phone))));
 
 -- address_key_of(…): equal for equal addresses; of the platform's address token where the address is hidden.
 CREATE OR REPLACE TEMP MACRO address_key_of(country, province, city, district, address, oaid) AS

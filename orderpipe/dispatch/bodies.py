@@ -125,5 +125,7 @@ def _warehouse(settings: Settings, warehouse_id: str):
         return settings.warehouses[warehouse_id]
     except KeyError:
         raise ConfigError(
-            f"no warehouse {warehouse_id}", where="warehouses.yaml", remedy="add it, or change the routing rule that names it"
+            f"no warehouse {warehouse_id}",
+            where="warehouses.yaml",
+            remedy="add it, or change the routing rule that names it",
         ) from None

@@ -100,7 +100,10 @@ def _any_due(run, receiver: str) -> bool:
 def _dispatch(run, settings: Receiver, report: DispatchReport, limit: int | None) -> None:
     channel = _CHANNELS[report.receiver]
     done: set[str] = set()
-    with closing(channel.client(settings, run.clock)) as client, ThreadPoolExecutor(int(settings.settings.get("workers", 4))) as pool:
+    with (
+        closing(channel.client(settings, run.clock)) as client,
+        ThreadPoolExecutor(int(settings.settings.get("workers", 4))) as pool,
+    ):
         while limit is None or report.sent < limit:
             size = BATCH if limit is None else min(BATCH, limit - report.sent)
             due = _claim(run, report, size, done)
@@ -128,11 +131,16 @@ def _claim(run, report: DispatchReport, size: int, done: set[str]) -> list[_Due]
         )
         if not models.build(con, "outbox/sending", "work.sending"):
             return None
-        con.execute("CREATE OR REPLACE TABLE work.orders_now AS FROM core.orders WHERE order_id IN (SELECT order_id FROM work.sending)")
+        con.execute(
+            """CREATE OR REPLACE TABLE work.orders_now AS
+               FROM core.orders WHERE order_id IN (SELECT order_id FROM work.sending)"""
+        )
         models.build(con, "decision/shippable", "work.shippable")
         models.build(con, "outbox/claimed", "work.claimed")
+        models.build(con, "outbox/doubtful_alerts", "work.doubtful_alerts")
         with run.transaction("lake", f"send {report.receiver}"):
             outbox.write(con, "work.claimed")
+            outbox.write(con, "work.doubtful_alerts")
     rows = con.execute(
         """SELECT instruction_id, order_id, attempts - 1, params->>'text' FROM work.claimed
            WHERE status = 'sending' ORDER BY created_at, instruction_id"""
@@ -147,23 +155,26 @@ def _record(run, report: DispatchReport, due: list[_Due], built: dict[str, Any],
     results = []
     for row in due:
         outcome = outcomes[row.instruction_id]
-        attempt = row.attempts + 1
-        status, due_at = outcome.status, None
-        report.sent += 1
-        if status == RETRY:
-            status = "dead" if attempt >= MAX_ATTEMPTS else "pending"
-            due_at = now + _pause(attempt, outcome.retry_after)
+        status = _status_after(outcome, row.attempts + 1)
         _tally(report, outcome.status, status)
         body = json.dumps(built.get(row.instruction_id), ensure_ascii=False, sort_keys=True)
         results.append(
             {
-                "instruction_id": row.instruction_id, "attempt": attempt, "sent_at": now, "outcome": outcome.status,
-                "status": status, "due_at": due_at, "request_id": outcome.request_id, "http_status": outcome.http_status,
-                "latency_ms": outcome.latency_ms, "body_masked": outcome.body_masked, "error": outcome.error,
+                "instruction_id": row.instruction_id,
+                "attempt": row.attempts + 1,
+                "sent_at": now,
+                "outcome": outcome.status,
+                "status": status,
+                "due_at": now + _pause(row.attempts + 1, outcome.retry_after) if status == "pending" else None,
+                "request_id": outcome.request_id,
+                "http_status": outcome.http_status,
+                "latency_ms": outcome.latency_ms,
+                "body_masked": outcome.body_masked,
+                "error": outcome.error,
                 "receipt": json.dumps(outcome.receipt, ensure_ascii=False, sort_keys=True) if outcome.receipt else None,
                 "body_hash": hmac.new(run.settings.pii_key, body.encode(), hashlib.sha256).hexdigest()[:32],
             }
-        )  # fmt: skip
+        )
     if not results:
         return
     con.register("results", pa.Table.from_pylist(results, schema=_RESULT))
@@ -180,7 +191,16 @@ def _record(run, report: DispatchReport, due: list[_Due], built: dict[str, Any],
                 outbox.write(con, "work.undelivered_alerts")
 
 
+def _status_after(outcome: Outcome, attempt: int) -> str:
+    if outcome.status != RETRY:
+        return outcome.status
+    # A message without idempotency whose answer was lost is repeated once, and no more.
+    limit = 2 if outcome.receipt.get("delivery") == "unknown" else MAX_ATTEMPTS
+    return "dead" if attempt >= limit else "pending"
+
+
 def _tally(report: DispatchReport, outcome: str, status: str) -> None:
+    report.sent += 1
     if outcome == ACKNOWLEDGED:
         report.acknowledged += 1
     elif outcome == REJECTED:
@@ -206,6 +226,8 @@ _RESULT = pa.schema(
         ("body_masked", pa.string()), ("error", pa.string()), ("receipt", pa.string()), ("body_hash", pa.string()),
     ]
 )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class _Channel:
     """How one receiver is spoken to: client(settings, clock); build(run, settings, due) → bodies by instruction;
@@ -264,5 +286,7 @@ _CHANNELS = {
         _order_bodies(lambda row, run, settings: bodies.label_order(row, run.settings, settings)),
         _one_by_one(lambda client, body, retry: client.order_label(body, retry=retry)),
     ),
-    "dingtalk": _Channel(DingTalkRobot, lambda run, settings, due: {d.instruction_id: d.text for d in due}, _alert_calls),
+    "dingtalk": _Channel(
+        DingTalkRobot, lambda run, settings, due: {d.instruction_id: d.text for d in due}, _alert_calls
+    ),
 }

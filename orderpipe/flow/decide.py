@@ -45,17 +45,19 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
         )
         models.build(con, "decision/order_facts", "work.order_facts")
         con.execute(f"CREATE OR REPLACE TABLE work.routed AS {rules_compile.routing_sql(rules, 'work.order_facts')}")
+        _note_rules(con, rules)
         models.build(con, "decision/routes", "work.routes")
         models.build(con, "decision/orders", "work.orders_now")
         con.execute(
             """CREATE OR REPLACE TABLE work.decided_orders AS
-               FROM work.orders_now EXCEPT SELECT * FROM core.orders WHERE order_id IN (SELECT order_id FROM work.candidates)"""
+               FROM work.orders_now EXCEPT FROM core.orders WHERE order_id IN (SELECT order_id FROM work.candidates)"""
         )
         models.build(con, "decision/shippable", "work.shippable")
         models.build(con, "decision/instructions", "work.instructions")
         report = DecideReport(decided=decided, alerts=raised)
         with run.transaction("lake", "decide"):
             if decided:
+                merge.append(con, "decision.rule_versions", "work.new_rules")
                 report.routes = merge.replace(con, "decision.routes", "work.routes", "work.candidates")
                 report.changed = merge.replace(con, "core.orders", "work.decided_orders")
                 outbox.write(con, "work.instructions")
@@ -65,6 +67,16 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
         report.held = _counts(con, "SELECT hold_status FROM work.orders_now WHERE hold_status IS NOT NULL")
         report.instructions = _counts(con, "SELECT kind FROM work.instructions")
     return report
+
+
+def _note_rules(con, rules: language.RuleSet) -> None:
+    """Fill work.new_rules with this rule set unless it is known: old decisions must be derivable from their version."""
+    con.execute(
+        """CREATE OR REPLACE TABLE work.new_rules AS
+           SELECT $version AS rule_version, $purpose AS purpose, $rules::JSON AS rules
+           WHERE $version NOT IN (SELECT rule_version FROM decision.rule_versions)""",
+        {"version": rules.version, "purpose": rules.purpose.name, "rules": rules.canonical},
+    )
 
 
 def _counts(con, select: str) -> dict[str, int]:
@@ -78,10 +90,14 @@ def _write_alerts(run: Run, alerts: Iterable[tuple[str, str]]) -> None:
         con.execute(
             """INSERT INTO work.alerts BY NAME
                SELECT md5($key) AS instruction_id, $key AS idempotency_key, 'alert' AS kind, NULL::BIGINT AS order_id,
-                      'dingtalk' AS target, $params::JSON AS params, 'pending' AS status, $now::TIMESTAMPTZ AS created_at,
-                      $now::TIMESTAMPTZ AS due_at, 0 AS attempts, $run AS run_id
+                      'dingtalk' AS target, $params::JSON AS params, 'pending' AS status,
+                      $now::TIMESTAMPTZ AS created_at, $now::TIMESTAMPTZ AS due_at, 0 AS attempts, $run AS run_id
                WHERE NOT EXISTS (FROM outbox.instructions WHERE idempotency_key = $key AND order_id IS NULL)
                  AND NOT EXISTS (FROM work.alerts WHERE idempotency_key = $key)""",
-            {"key": f"alert:{key}", "params": json.dumps({"text": text}, ensure_ascii=False), "now": run.started_at, "run": run.id},
+            {
+                "key": f"alert:{key}",
+                "params": json.dumps({"text": text}, ensure_ascii=False),
+                "now": run.started_at,
+                "run": run.id,
+            },
         )
-

@@ -15,8 +15,25 @@ from orderpipe.quality.suite import load_all
 BITE = 20_000
 
 _STAGING = ("orders", "order_items", "order_discounts", "shipments", "refunds", "contacts")
-# Written by replacing whole orders: rows that vanished from the newest document go too.
-_BY_ORDER = ("core.orders", "core.order_items", "core.order_discounts", "core.shipments")
+# In this order: each may read those before it.
+_MERGED = (
+    "contacts",
+    "order_versions",
+    "refund_versions",
+    "touched",
+    "orders",
+    "order_items",
+    "order_discounts",
+    "shipments",
+    "refunds",
+    "customers",
+    "order_events",
+    "event_changes",
+    "documents_merged",
+    "pooled",
+    "to_decide",
+)
+_OF_AN_ORDER = ("core.order_items", "core.order_discounts", "core.shipments")
 _APPENDED = {
     "core.order_versions": "work.order_versions",
     "core.refund_versions": "work.refund_versions",
@@ -27,7 +44,9 @@ _APPENDED = {
 
 @dataclass
 class PoolReport:
-    """What a pool did. read = pooled + superseded + quarantined; tables: rows written; unknown: values no map knows."""
+    """What a pool did. read: documents taken up, those tried again included; read = pooled + superseded +
+    quarantined. repaired: documents that left the quarantine. tables: rows written, by table. quarantine: refused
+    seqs by rule. unknown: values no map knows. seq_from, seq_to: the new documents, None when there were none."""
 
     read: int = 0
     pooled: int = 0
@@ -56,7 +75,7 @@ def pool(run: Run, bite: int = BITE) -> PoolReport:
 
 def stage_batch(run: Run, seq_from: int, seq_to: int) -> None:
     """Fill staging.* with the typed rows of the payloads seq_from … seq_to (inclusive), and nothing else."""
-    _read_payloads(run.lake, seq_from - 1, seq_to, [])
+    _take(run, seq_from - 1, seq_to, retry=False)
     _type_rows(run)
 
 
@@ -64,70 +83,56 @@ def _bite(run: Run, report: PoolReport, bite: int, retry: bool) -> bool:
     """One bounded stretch of payloads, merged; False when there was nothing left to do."""
     con = run.lake
     with run.writing("pool"):
-        cursor = con.execute("SELECT seq, pooled, superseded, quarantined FROM flow.cursors WHERE stage = 'pool'").fetchone()
-        done, *counts = cursor or (0, 0, 0, 0)
+        (done,) = con.execute("SELECT coalesce(max(seq), 0) FROM flow.cursors WHERE stage = 'pool'").fetchone()
         (last,) = con.execute("SELECT coalesce(max(seq), 0) FROM vault.raw.payloads").fetchone()
         upto = min(done + bite, last)
-        again = _to_retry(run) if retry else []
+        again = _take(run, done, upto, retry)
         if upto == done and not again:
             return False
-        _read_payloads(con, done, upto, again)
         _type_rows(run)
         refused = _gate(run)
-        for name in ("contacts", "order_versions", "refund_versions", "touched", "orders", "order_items", "order_discounts",
-                     "shipments", "refunds", "customers", "order_events"):  # fmt: skip
+        for name in _MERGED:
             models.build(con, f"core/{name}", f"work.{name}")
         _commit_vault(run)
-        step = _count(con, again)
-        moved = [a + b for a, b in zip(counts, step, strict=True)]
-        written = _commit_lake(run, upto, moved)
+        written = _commit_lake(run)
         if again:
-            _resolve(run)
-    pooled, superseded, quarantined = step
-    report.read += upto - done
+            _close_repaired(run)
+    accepted, pooled = _count(con, "work.accepted"), _count(con, "work.pooled")
+    report.read += _count(con, "staging.payloads")
     report.pooled += pooled
-    report.superseded += superseded
+    report.superseded += accepted - pooled
     report.quarantined += len({seq for seqs in refused.values() for seq in seqs})
-    report.repaired += max(-quarantined, 0)
-    report.seq_from = report.seq_from or done + 1
-    report.seq_to = upto
+    report.repaired += _count(con, "work.accepted SEMI JOIN work.retried USING (source_seq)")
+    if upto > done:
+        report.seq_from, report.seq_to = report.seq_from or done + 1, upto
     for name, rows in written.items():
         report.tables[name] = report.tables.get(name, 0) + rows
     for rule, seqs in refused.items():
         report.quarantine.setdefault(rule, []).extend(seqs)
-    report.unknown += _unknown(con)
+    report.unknown += [text for (text,) in con.execute(models.model("core/unknown_values")).fetchall()]
     return True
 
 
-def _to_retry(run: Run) -> list[int]:
+def _take(run: Run, done: int, upto: int, retry: bool) -> int:
+    """Fill staging.payloads with the documents after done up to upto, and those to try again; how many to try again."""
     con = run.lake
-    rows = con.execute(
-        """SELECT DISTINCT seq FROM vault.raw.quarantine
-           WHERE resolved_at IS NULL AND code_version <> $code ORDER BY seq LIMIT $limit""",
-        {"code": models.code_version(run.settings.config_dir), "limit": BITE},
-    ).fetchall()
-    seqs = [seq for (seq,) in rows]
-    if seqs:  # a run killed between pooling and closing the case left these pooled: only the case is still open
-        con.execute("CREATE OR REPLACE TABLE work.retried AS SELECT unnest($seqs::BIGINT[]) AS source_seq", {"seqs": seqs})
-        con.execute(
-            """CREATE OR REPLACE TABLE work.already AS
-               SELECT source_seq FROM core.order_versions SEMI JOIN work.retried USING (source_seq)
-               UNION SELECT source_seq FROM core.refund_versions SEMI JOIN work.retried USING (source_seq)"""
-        )
-    return seqs
-
-
-def _read_payloads(con, after: int, upto: int, again: list[int]) -> None:
     con.execute(
-        """CREATE OR REPLACE TABLE staging.payloads AS
-           SELECT * REPLACE (if(json_valid(payload) AND json_type(payload) = 'OBJECT', payload, NULL) AS payload)
-           FROM vault.raw.payloads
-           WHERE (seq > $after AND seq <= $upto) OR seq IN (SELECT unnest($again::BIGINT[]))
-           ORDER BY seq""",
-        {"after": after, "upto": upto, "again": again},
+        """CREATE OR REPLACE TABLE work.bite AS
+           SELECT $done::BIGINT AS done, $upto::BIGINT AS upto, $retry::BOOLEAN AS retry, $code AS code_version,
+                  $run AS run_id, $now::TIMESTAMPTZ AS now""",
+        {
+            "done": done,
+            "upto": upto,
+            "retry": retry,
+            "code": models.code_version(run.settings.config_dir),
+            "run": run.id,
+            "now": run.started_at,
+        },
     )
-    if again:
-        con.execute("DELETE FROM staging.payloads WHERE seq IN (SELECT source_seq FROM work.already)")
+    again = models.build(con, "core/retried", "work.retried")
+    models.build(con, "core/already", "work.already")
+    models.build(con, "staging/payloads", "staging.payloads")
+    return again
 
 
 def _type_rows(run: Run) -> None:
@@ -135,123 +140,67 @@ def _type_rows(run: Run) -> None:
     con = run.lake
     load_reference(con, run.settings)
     for kind in ("orders", "refunds"):
-        platform_models = [name for name in models.stage_models("staging") if name.endswith(f"_{kind}")]
-        union = " UNION ALL BY NAME ".join(f"(SELECT * FROM ({models.model(name)}))" for name in platform_models)
-        con.execute(f"CREATE OR REPLACE TABLE staging.typed_{kind} AS {union}")
-        con.execute(f"DELETE FROM staging.typed_{kind} WHERE source_seq IN (SELECT seq FROM staging.payloads WHERE payload IS NULL)")
+        of_platforms = [name for name in models.stage_models("staging") if name.endswith(f"_{kind}")]
+        union = " UNION ALL BY NAME ".join(f"(FROM ({models.model(name)}))" for name in of_platforms)
+        con.execute(
+            f"""CREATE OR REPLACE TABLE staging.typed_{kind} AS
+                FROM ({union}) ANTI JOIN (FROM staging.payloads WHERE payload IS NULL) p ON p.seq = source_seq"""
+        )
     for name in _STAGING:
         models.build(con, f"staging/{name}", f"staging.{name}")
 
 
 def _gate(run: Run) -> dict[str, list[int]]:
-    """Fill work.refused (documents that must not pass, with rule and reason) and work.accepted; refused seqs by rule."""
+    """Fill work.refused (documents that must not pass, rule and reason) and work.accepted; refused seqs by rule."""
     con = run.lake
     models.build(con, "core/refused", "work.refused")
     for suite in load_all(run.settings.config_dir / "quality").values():
+        flagged = gate_sql(suite, f"staging.{suite.table}")
         con.execute(
             f"""INSERT INTO work.refused
-                SELECT source_seq, 'staging', rule, reason FROM ({gate_sql(suite, f"staging.{suite.table}")}) WHERE severity = 'critical'"""
+                SELECT source_seq, 'staging', rule, reason FROM ({flagged}) WHERE severity = 'critical'"""
         )
-    models.build(con, "core/collisions", "work.collisions")
-    con.execute("INSERT INTO work.refused SELECT * FROM work.collisions")
-    con.execute("CREATE OR REPLACE TABLE work.accepted AS SELECT seq AS source_seq FROM staging.payloads ANTI JOIN work.refused USING (seq)")
-    rows = con.execute("SELECT rule, list(seq ORDER BY seq) FROM work.refused GROUP BY rule ORDER BY rule").fetchall()
-    return dict(rows)
+    con.execute(f"INSERT INTO work.refused {models.model('core/collisions')}")
+    models.build(con, "core/accepted", "work.accepted")
+    rows = con.execute("SELECT rule, list(DISTINCT seq ORDER BY seq) FROM work.refused GROUP BY rule ORDER BY rule")
+    return dict(rows.fetchall())
 
 
 def _commit_vault(run: Run) -> None:
     con = run.lake
     con.execute("CREATE OR REPLACE TABLE work.changed_contacts AS FROM work.contacts EXCEPT FROM vault.pii.contacts")
-    con.execute(
-        """CREATE OR REPLACE TABLE work.quarantine AS
-           SELECT r.seq, r.stage, r.rule, r.reason, p.payload_hash, p.fetched_at AS first_seen_at,
-                  NULL::TIMESTAMPTZ AS resolved_at, $code AS code_version
-           FROM work.refused r JOIN staging.payloads p USING (seq)""",
-        {"code": models.code_version(run.settings.config_dir)},
-    )
-    contacts, refused = con.execute(
-        "SELECT (SELECT count(*) FROM work.changed_contacts), (SELECT count(*) FROM work.quarantine)"
-    ).fetchone()
-    if not contacts and not refused:
-        return
-    with run.transaction("vault", "contacts"):
-        if contacts:
+    models.build(con, "core/quarantine", "work.quarantine")
+    if _count(con, "work.changed_contacts") or _count(con, "work.quarantine"):
+        with run.transaction("vault", "contacts"):
             merge.replace(con, "pii.contacts", "work.changed_contacts")
-        if refused:
             merge.replace(con, "raw.quarantine", "work.quarantine")
 
 
-def _count(con, again: list[int]) -> tuple[int, int, int]:
-    """Pooled, superseded and quarantined documents this bite adds; a repaired one leaves the quarantine."""
-    pooled, accepted, fresh_refused, repaired = con.execute(
-        """SELECT
-             (SELECT count(*) FROM (SELECT source_seq FROM work.order_versions UNION SELECT source_seq FROM work.refund_versions)),
-             (SELECT count(*) FROM work.accepted),
-             (SELECT count(DISTINCT seq) FROM work.refused WHERE NOT list_contains($again::BIGINT[], seq)),
-             (SELECT count(*) FROM work.accepted WHERE list_contains($again::BIGINT[], source_seq))""",
-        {"again": again},
-    ).fetchone()
-    return pooled, accepted - pooled, fresh_refused - repaired
-
-
-def _commit_lake(run: Run, upto: int, counts: list[int]) -> dict[str, int]:
+def _commit_lake(run: Run) -> dict[str, int]:
     con = run.lake
-    con.execute(
-        """CREATE OR REPLACE TABLE work.new_documents AS
-           SELECT order_id FROM work.orders o SEMI JOIN work.order_versions v USING (order_id, source_seq)"""
-    )
-    models.build(con, "core/event_changes", "work.event_changes")
     con.execute("CREATE OR REPLACE TABLE work.stale_events AS SELECT event_id FROM work.event_changes WHERE stale")
-    con.execute("CREATE OR REPLACE TABLE work.new_events AS SELECT * EXCLUDE (stale) FROM work.event_changes WHERE NOT stale")
-    con.execute(
-        """CREATE OR REPLACE TABLE work.cursor AS SELECT 'pool' AS stage, $seq::BIGINT AS seq, $pooled::BIGINT AS pooled,
-           $superseded::BIGINT AS superseded, $quarantined::BIGINT AS quarantined, $run AS run_id, $now::TIMESTAMPTZ AS moved_at""",
-        {"seq": upto, "pooled": counts[0], "superseded": counts[1], "quarantined": counts[2], "run": run.id, "now": run.started_at},
-    )
-    con.execute("CREATE OR REPLACE TABLE work.to_decide AS SELECT order_id, $run AS run_id FROM work.touched", {"run": run.id})
+    con.execute("CREATE OR REPLACE TABLE work.new_events AS FROM work.event_changes WHERE NOT stale")
+    models.build(con, "core/cursor", "work.cursor")
     written: dict[str, int] = {}
     with run.transaction("lake", "pool"):
         # A document that came late splits a step of the timeline in two: the step as it was known goes.
         merge.remove(con, "core.order_events", "work.stale_events")
-        for name in _BY_ORDER:
-            keys = "work.orders" if name == "core.orders" else "work.new_documents"
-            written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}", keys)
-        for name in ("core.customers", "core.refunds"):
+        for name in ("core.orders", "core.customers", "core.refunds"):
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}")
+        for name in _OF_AN_ORDER:
+            written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}", keys="work.documents_merged")
         for name, rows in _APPENDED.items():
             written[name] = merge.append(con, name, rows)
         merge.replace(con, "flow.cursors", "work.cursor")
     return written
 
 
-def _resolve(run: Run) -> None:
+def _close_repaired(run: Run) -> None:
     """Close the quarantine rows of documents that passed now: after core has them, never before."""
-    con = run.lake
-    con.execute(
-        """CREATE OR REPLACE TABLE work.repaired AS
-           SELECT q.* REPLACE ($now::TIMESTAMPTZ AS resolved_at)
-           FROM vault.raw.quarantine q
-           SEMI JOIN (FROM work.accepted UNION ALL FROM work.already) a ON a.source_seq = q.seq
-           WHERE q.resolved_at IS NULL""",
-        {"now": run.started_at},
-    )
-    if _any(con, "work.repaired"):
+    if models.build(run.lake, "core/repaired", "work.repaired"):
         with run.transaction("vault", "repaired"):
-            merge.replace(con, "raw.quarantine", "work.repaired")
+            merge.replace(run.lake, "raw.quarantine", "work.repaired")
 
 
-def _unknown(con) -> list[str]:
-    """Values of this bite that no map knows: kept, shown as unknown, to be looked at."""
-    return [
-        text
-        for (text,) in con.execute(
-            """SELECT DISTINCT concat(shop_id, ': ', what, ' ', value) FROM (
-                   SELECT shop_id, '订单状态' AS what, platform_status AS value FROM work.orders WHERE status = 'unknown'
-                   UNION ALL SELECT shop_id, '退款状态', platform_status FROM work.refunds WHERE status = 'unknown'
-               ) ORDER BY 1"""
-        ).fetchall()
-    ]
-
-
-def _any(con, rows: str) -> bool:
-    return con.execute(f"SELECT EXISTS (FROM {rows})").fetchone()[0]
+def _count(con, rows: str) -> int:
+    return con.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]

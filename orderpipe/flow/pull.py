@@ -69,7 +69,9 @@ def lanes(settings: Settings) -> list[Lane]:
     for shop in settings.shops.values():
         if shop.platform not in PLATFORMS:
             raise ConfigError(
-                f"no client for platform {shop.platform!r}", where=shop.id, remedy=f"use one of {', '.join(sorted(PLATFORMS))}"
+                f"no client for platform {shop.platform!r}",
+                where=shop.id,
+                remedy=f"use one of {', '.join(sorted(PLATFORMS))}",
             )
         found += [Lane(shop.id, kind, shop.platform) for kind in PLATFORMS[shop.platform].kinds]
     return found
@@ -111,7 +113,9 @@ def _pullers(
             for lane in its_lanes:
                 reports[lane].errors.append(str(error))
             continue
-        plan = [(lane, [DueWindow(*window)] if window else _due(run, shop, client, lane)) for lane in its_lanes]
+        plan = [
+            (lane, _asked(run, client, lane, window) if window else _due(run, shop, client, lane)) for lane in its_lanes
+        ]
         pullers.append(_ShopPull(run, client, plan))
     return pullers
 
@@ -120,8 +124,22 @@ def _due(run: Run, shop: Shop, client: Client, lane: Lane) -> list[DueWindow]:
     policy = client.policy(lane.kind)
     first = timedelta(hours=float(shop.settings.get("first_pull_hours", FIRST_PULL_HOURS)))
     return due(
-        run.lake, shop.id, lane.kind, span=policy.span, overlap=policy.overlap, lag=policy.lag, now=run.started_at, first=first
+        run.lake,
+        shop.id,
+        lane.kind,
+        span=policy.span,
+        overlap=policy.overlap,
+        lag=policy.lag,
+        now=run.started_at,
+        first=first,
     )
+
+
+def _asked(run: Run, client: Client, lane: Lane, window: tuple[datetime, datetime]) -> list[DueWindow]:
+    """A window asked for by hand, up to where the platform shows its changes: later ones would never be pulled."""
+    start, end = window
+    end = min(end, (run.started_at - client.policy(lane.kind).lag).replace(microsecond=0))
+    return [DueWindow(start, end)] if start < end else []
 
 
 def _land_as_they_come(run: Run, results: queue.SimpleQueue, shops: int, reports: dict[Lane, LaneReport]) -> None:

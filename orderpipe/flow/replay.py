@@ -31,7 +31,9 @@ class Replayed:
         return self.hash == self.original_hash
 
 
-def replay(settings: Settings, into: Path, *, bite: int = BITE, say: Callable[[str], None] | None = None) -> list[Replayed]:
+def replay(
+    settings: Settings, into: Path, *, bite: int = BITE, say: Callable[[str], None] | None = None
+) -> list[Replayed]:
     """Copy the raw payloads of settings' home into a new home, pool and decide over them, give every table's hash.
 
     Nothing is sent: instructions of the replay stay in the new home, whose outbox nobody dispatches. bite: payloads
@@ -58,7 +60,8 @@ def _copy_payloads(run: Run, source: Settings) -> None:
         for start in range(0, last, COPY_AT_ONCE):
             with run.transaction("vault", "replay"):
                 con.execute(
-                    "INSERT INTO vault.raw.payloads SELECT * FROM source.raw.payloads WHERE seq > $start AND seq <= $end ORDER BY seq",
+                    """INSERT INTO vault.raw.payloads
+                       SELECT * FROM source.raw.payloads WHERE seq > $start AND seq <= $end ORDER BY seq""",
                     {"start": start, "end": start + COPY_AT_ONCE},
                 )
             run.say(f"copied {min(start + COPY_AT_ONCE, last)} of {last} payloads")

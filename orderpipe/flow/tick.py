@@ -33,7 +33,9 @@ class TickReport:
         found = list(dict.fromkeys(self.pull.errors))
         found += [f"{c.name}: {c.detail}" for c in self.checks if not c.ok]
         found += [d.error for d in self.dispatch if d.error]
-        found += [f"{d.receiver}: {d.rejected} refused, {d.dead} given up" for d in self.dispatch if d.rejected or d.dead]
+        found += [
+            f"{d.receiver}: {d.rejected} refused, {d.dead} given up" for d in self.dispatch if d.rejected or d.dead
+        ]
         return found
 
     @property
@@ -46,7 +48,11 @@ class TickReport:
 
 
 def tick(
-    settings: Settings, shops: Iterable[str] | None = None, *, send: bool = True, say: Callable[[str], None] | None = None
+    settings: Settings,
+    shops: Iterable[str] | None = None,
+    *,
+    send: bool = True,
+    say: Callable[[str], None] | None = None,
 ) -> TickReport:
     """Pull, pool, decide, check and (unless send is False) dispatch. shops limits the pull, not what follows.
 
@@ -82,7 +88,10 @@ def tick(
 
 def alerts_of(pooled: PoolReport) -> list[tuple[str, str]]:
     """What operators must hear of after a pool: values no map knows, and new quarantine, by rule."""
-    alerts = [(f"unknown:{value}", f"出现未知取值，已原样保留并标记 unknown：{value}，请在 sql/staging 补充映射") for value in pooled.unknown]
+    alerts = [
+        (f"unknown:{value}", f"出现未知取值，已原样保留并标记 unknown：{value}，请在 sql/staging 补充映射")
+        for value in pooled.unknown
+    ]
     for rule, seqs in pooled.quarantine.items():
         shown = "、".join(map(str, seqs[:5])) + ("…" if len(seqs) > 5 else "")
         alerts.append((f"quarantine:{rule}:{seqs[0]}", f"{len(seqs)} 条报文进入隔离区，规则 {rule}，报文序号 {shown}"))

@@ -58,6 +58,9 @@ def connect(settings: Settings, *, read_only: bool = False, vault: bool = True, 
     )
     for extension in ("sqlite_scanner", "ducklake"):
         con.execute(f"LOAD '{_extension(extension)}'")
+    # A parallel scan of the catalog opens one SQLite connection per thread, each with its own snapshot: a reader would
+    # see a half state while a writer commits (docs/decisions/0010-one-snapshot-per-reader.md).
+    con.execute("SET GLOBAL sqlite_disable_multithreaded_scans = true")
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_progress_bar = false")
     for name in CATALOGS if vault else ("lake",):
@@ -137,7 +140,9 @@ def _prepare(settings: Settings) -> None:
         with contextlib.closing(sqlite3.connect(catalog, timeout=10)) as con:
             (mode,) = con.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
-            raise ConfigError(f"the catalog refuses WAL mode ({mode})", where=str(catalog), remedy="keep it on a local disk")
+            raise ConfigError(
+                f"the catalog refuses WAL mode ({mode})", where=str(catalog), remedy="keep it on a local disk"
+            )
 
 
 def _attach(con, settings: Settings, name: str, read_only: bool) -> None:
@@ -161,7 +166,7 @@ def _make_tables(con) -> None:
     existing = {
         f"{catalog}.{schema}.{name}"
         for catalog, schema, name in con.execute(
-            "SELECT database_name, schema_name, table_name FROM duckdb_tables() WHERE database_name IN ('vault', 'lake')"
+            "SELECT database_name, schema_name, table_name FROM duckdb_tables()"
         ).fetchall()
     }
     wanted = dictionary.tables().values()

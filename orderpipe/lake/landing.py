@@ -140,7 +140,8 @@ def _drop_held(con) -> None:
            SELECT n.* FROM work.landing n
            ANTI JOIN (
                SELECT shop_id, kind, source_id, payload_hash FROM vault.raw.payloads
-               WHERE source_updated_at BETWEEN $low::TIMESTAMPTZ - INTERVAL 1 DAY AND $high::TIMESTAMPTZ + INTERVAL 1 DAY
+               WHERE source_updated_at >= $low::TIMESTAMPTZ - INTERVAL 1 DAY
+                 AND source_updated_at <= $high::TIMESTAMPTZ + INTERVAL 1 DAY
            ) p USING (shop_id, kind, source_id, payload_hash)""",
         {"low": low, "high": high},
     )

@@ -15,7 +15,7 @@ _FILES = {
     "goods": {"sku": pa.string(), "name": pa.string(), "cost_cny": _MONEY, "weight_kg": _WEIGHT, "fragile": pa.bool_(),
               "glass": pa.bool_(), "hs_code": pa.string(), "material": pa.string()},
     "fx_rates": {"currency": pa.string(), "valid_from": pa.date32(), "rate_cny": _RATE},
-    "regions": {"province": pa.string(), "region": pa.string()},
+    "regions": {"province": pa.string(), "region": pa.string(), "code": pa.string()},
 }  # fmt: skip
 
 
@@ -34,13 +34,19 @@ def _read(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
             reader = csv.DictReader(file)
             missing = columns.keys() - set(reader.fieldnames or ())
             if missing:
-                raise ConfigError(f"column {', '.join(sorted(missing))} is missing", where=str(path), remedy="add it to the first line")
+                raise ConfigError(
+                    f"column {', '.join(sorted(missing))} is missing",
+                    where=str(path),
+                    remedy="add it to the first line",
+                )
             values: dict[str, list] = {name: [] for name in columns}
             for row in reader:
                 for name, kind in columns.items():
                     values[name].append(_value((row[name] or "").strip(), kind, f"{path}:{reader.line_num}", name))
     except FileNotFoundError:
-        raise ConfigError("the file does not exist", where=str(path), remedy="copy it from the repository's config/") from None
+        raise ConfigError(
+            "the file does not exist", where=str(path), remedy="copy it from the repository's config/"
+        ) from None
     return pa.table({name: pa.array(values[name], kind) for name, kind in columns.items()})
 
 

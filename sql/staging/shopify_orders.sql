@@ -1,5 +1,5 @@
 -- Shopify orders (GraphQL Admin, OrdersPage) in the common typed form.
--- grain: one row per payload · key: source_seq · inputs: staging.payloads
+-- grain: one row per payload · key: source_seq · inputs: staging.payloads, ref.regions
 -- Money is decimal text in shop currency, times are ISO 8601 UTC. Lines beyond the first page stand in _moreLineItems.
 -- Source: Shopify Admin API schema 2026-10.
 with parsed as (
@@ -20,7 +20,7 @@ with parsed as (
             "customer": {"id": "VARCHAR", "defaultEmailAddress": {"emailAddress": "VARCHAR"},
                 "defaultPhoneNumber": {"phoneNumber": "VARCHAR"}},
             "shippingAddress": {"name": "VARCHAR", "address1": "VARCHAR", "address2": "VARCHAR", "city": "VARCHAR",
-                "province": "VARCHAR", "zip": "VARCHAR", "countryCodeV2": "VARCHAR", "phone": "VARCHAR"},
+                "province": "VARCHAR", "provinceCode": "VARCHAR", "zip": "VARCHAR", "countryCodeV2": "VARCHAR", "phone": "VARCHAR"},
             "lineItems": {"nodes": [{"id": "VARCHAR", "sku": "VARCHAR", "name": "VARCHAR", "title": "VARCHAR",
                 "quantity": "VARCHAR", "currentQuantity": "VARCHAR",
                 "originalUnitPriceSet": {"shopMoney": {"amount": "VARCHAR"}},
@@ -150,7 +150,7 @@ select
     {
         name: t.shippingAddress.name,
         phone: coalesce(nullif(t.shippingAddress.phone, ''), t.customer.defaultPhoneNumber.phoneNumber),
-        country: t.shippingAddress.countryCodeV2, province: t.shippingAddress.province, city: t.shippingAddress.city,
+        country: t.shippingAddress.countryCodeV2, province: coalesce(cn.province, t.shippingAddress.province), city: t.shippingAddress.city,
         district: null::varchar, town: null::varchar,
         address: nullif(concat_ws(' ', t.shippingAddress.address1, t.shippingAddress.address2), ''),
         zip: t.shippingAddress.zip, id_number: null::varchar, email: t.customer.defaultEmailAddress.emailAddress,
@@ -188,3 +188,5 @@ select
 from parsed p
 join lines l using (seq)
 join states s using (seq)
+-- Provinces of China come in pinyin with an ISO 3166-2 code: one province has one name in the pool.
+left join ref.regions cn on t.shippingAddress.countryCodeV2 = 'CN' and cn.code = t.shippingAddress.provinceCode

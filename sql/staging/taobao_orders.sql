@@ -9,7 +9,7 @@ with parsed as (
             "tid": "VARCHAR", "type": "VARCHAR", "status": "VARCHAR", "step_trade_status": "VARCHAR",
             "created": "VARCHAR", "pay_time": "VARCHAR", "modified": "VARCHAR", "consign_time": "VARCHAR",
             "end_time": "VARCHAR", "total_fee": "VARCHAR", "discount_fee": "VARCHAR", "post_fee": "VARCHAR",
-            "payment": "VARCHAR", "buyer_open_uid": "VARCHAR", "buyer_message": "VARCHAR", "seller_memo": "VARCHAR",
+            "payment": "VARCHAR", "step_paid_fee": "VARCHAR", "buyer_open_uid": "VARCHAR", "buyer_message": "VARCHAR", "seller_memo": "VARCHAR",
             "receiver_name": "VARCHAR", "receiver_mobile": "VARCHAR", "receiver_phone": "VARCHAR",
             "receiver_state": "VARCHAR", "receiver_city": "VARCHAR", "receiver_district": "VARCHAR",
             "receiver_town": "VARCHAR", "receiver_address": "VARCHAR", "receiver_zip": "VARCHAR", "oaid": "VARCHAR",
@@ -102,6 +102,7 @@ select
     0::decimal(18, 2) as tax_amount,
     try_cast(t.payment as decimal(18, 2)) as payable_amount,
     case
+        when t.step_trade_status = 'FRONT_PAID_FINAL_NOPAID' then coalesce(try_cast(t.step_paid_fee as decimal(18, 2)), 0)
         when nullif(t.pay_time, '') is null or s.base_status = 'pending_payment' then 0::decimal(18, 2)
         else try_cast(t.payment as decimal(18, 2))
     end as paid_amount,
