@@ -1,0 +1,37 @@
+"""The jobs: one whole tick, one dispatch per receiver, one examination of a batch."""
+
+from dagster import AssetSelection, define_asset_job
+
+from assets.core import pool
+from assets.decision import decide
+from assets.outbox import senders
+from assets.quality import expectations
+from assets.raw import pull
+
+# A run whose process vanished would count as running for ever without a limit, and hold up every later tick.
+MAX_RUNTIME = "dagster/max_runtime"
+PRIORITY = "dagster/priority"
+
+tick = define_asset_job(
+    "tick",
+    AssetSelection.assets(pull, pool, decide) - AssetSelection.checks(expectations),
+    description="一次完整的拉单、入池、决策 · Pull every shop, pool what landed, decide. Dispatch follows by sensor.",
+    run_tags={MAX_RUNTIME: "840", PRIORITY: "10"},
+)
+
+dispatch = {
+    sender.key.path[-1]: define_asset_job(
+        f"dispatch_{sender.key.path[-1]}",
+        AssetSelection.assets(sender),
+        description=f"发送指令 · Send what is due to {sender.key.path[-1]}.",
+        run_tags={MAX_RUNTIME: "840", PRIORITY: "20"},
+    )
+    for sender in senders
+}
+
+quality = define_asset_job(
+    "quality",
+    AssetSelection.checks(expectations),
+    description="质量检查 · Great Expectations on the batch of a tick.",
+    run_tags={MAX_RUNTIME: "840", PRIORITY: "0"},
+)

@@ -1,0 +1,138 @@
+"""What the asset graph looks like, read where it is written down: the models in sql/, the dictionary, shops.yaml.
+
+A new platform, model or table appears in the graph by itself.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from dagster import (
+    AssetKey,
+    AssetSpec,
+    TableColumn,
+    TableColumnConstraints,
+    TableSchema,
+)
+
+from orderpipe import config
+from orderpipe.errors import ConfigError
+from orderpipe.lake import dictionary
+
+OWNERS = ["team:data"]
+SQL = config.ROOT / "sql"
+# A model's header comment: what it is, then `grain: … · key: … · inputs: core.orders, staging.refunds`.
+# The payloads of the batch at hand, which every platform's model reads: in the graph, the raw asset of its name.
+BATCH = "staging.payloads"
+_INPUTS = re.compile(r"^--.*\binputs: (?P<names>[\w., ]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of sql/: its stage and name, its first comment line, and the tables it reads."""
+
+    stage: str
+    name: str
+    note: str
+    inputs: tuple[str, ...]
+
+    @property
+    def platform(self) -> str:
+        """The platform whose payloads it types; empty for a model that serves every platform."""
+        return self.name.partition("_")[0] if BATCH in self.inputs else ""
+
+
+@cache
+def models(stage: str) -> dict[str, Model]:
+    """The models of a stage by name."""
+    read = [_read(stage, path) for path in sorted((SQL / stage).glob("*.sql"))]
+    return {model.name: model for model in read if f"{stage}.{model.name}" != BATCH}
+
+
+def _read(stage: str, path: Path) -> Model:
+    text = path.read_text("utf-8")
+    found = _INPUTS.search(text)
+    names = found["names"].replace(",", " ").split() if found else []
+    return Model(stage, path.stem, text.partition("\n")[0].removeprefix("--").strip(), tuple(names))
+
+
+@cache
+def typing_models() -> dict[str, Model]:
+    """The staging models that read payloads (`taobao_orders`), for the platforms that have a shop."""
+    every = {name: model for name, model in models("staging").items() if model.platform}
+    try:
+        ours = {shop.platform for shop in config.load().shops.values()}
+    except ConfigError:
+        return every  # the graph still loads; the run then fails with the remedy, where operators look
+    return {name: model for name, model in every.items() if model.platform in ours}
+
+
+def inputs(model: Model) -> list[AssetKey]:
+    """The assets a model reads: payloads, other models, stored tables. Reference files are no assets."""
+    keys = [key for name in model.inputs for key in _assets(name.removeprefix("vault."), model)]
+    return list(dict.fromkeys(keys))
+
+
+def _assets(name: str, reader: Model) -> list[AssetKey]:
+    stage, _, table = name.partition(".")
+    if name == BATCH:
+        return [AssetKey(["raw", reader.name])]
+    if table.startswith("typed_"):  # the union of every platform's model of that kind
+        kind = table.removeprefix("typed")
+        return [AssetKey(["staging", typed]) for typed in typing_models() if typed.endswith(kind)]
+    if stage == "work":  # what is about to be written into the table of that name
+        return [AssetKey([known, table]) for known in ("core", "pii") if f"{known}.{table}" in dictionary.tables()]
+    return [AssetKey([stage, table])] if name in dictionary.tables() or table in models(stage) else []
+
+
+def model_spec(model: Model) -> AssetSpec:
+    """The asset of a model whose result is no stored table (staging)."""
+    return AssetSpec(
+        AssetKey([model.stage, model.name]),
+        deps=inputs(model),
+        group_name=model.stage,
+        kinds={"duckdb", "sql"},
+        owners=OWNERS,
+        description=f"{model.note}\n\n`sql/{model.stage}/{model.name}.sql`",
+    )
+
+
+def table_spec(name: str, deps: Iterable[AssetKey], group: str | None = None, **more) -> AssetSpec:
+    """The asset of a stored table (`core.orders`), described by the dictionary. That it reads itself, to see what
+    changed, is left out of deps."""
+    table, key = dictionary.table(name), AssetKey(name.split("."))
+    sql = name if table.catalog == "lake" else table.full_name
+    return AssetSpec(
+        key,
+        deps=[dep for dep in deps if dep != key],
+        group_name=group or table.schema,
+        kinds={"duckdb", "table"},
+        owners=OWNERS,
+        description=f"{table.title} · {table.note}\n\nGrain: {table.grain}. SQL: `{sql}`.",
+        metadata={"dagster/column_schema": _schema(table)},
+        **more,
+    )
+
+
+def upstream_first(specs: Iterable[AssetSpec]) -> list[AssetSpec]:
+    """The specs so that each follows those it depends on; a step must report its assets in such an order."""
+    by_key = {spec.key: spec for spec in specs}
+    order = TopologicalSorter({key: [dep.asset_key for dep in spec.deps] for key, spec in by_key.items()})
+    return [by_key[key] for key in order.static_order() if key in by_key]
+
+
+def _schema(table: dictionary.Table) -> TableSchema:
+    return TableSchema(
+        columns=[
+            TableColumn(
+                name,
+                column.type,
+                column.note,
+                constraints=TableColumnConstraints(nullable=name not in table.key, unique=table.key == (name,)),
+            )
+            for name, column in table.columns.items()
+        ]
+    )

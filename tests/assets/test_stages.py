@@ -1,0 +1,137 @@
+"""The stages as Dagster runs them, against a real lake and a real sandbox."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from dagster import AssetKey
+
+from assets.core import SEQ_FROM, SEQ_TO
+from orderpipe import config, lake
+from orderpipe.platforms import PLATFORMS
+
+LAG = 900  # simulated seconds after which every platform shows what happened
+
+
+def place(world, shop, n=3, **wishes):
+    numbers = world.orders(shop, n, state="paid", **wishes)
+    world.step(LAG)
+    return numbers
+
+
+def row_count(result, asset):
+    (event,) = (
+        event for event in result.get_asset_materialization_events() if event.asset_key == AssetKey(asset.split("/"))
+    )
+    return event.materialization.metadata["dagster/row_count"].value
+
+
+def checks(result):
+    """Every check result of the run by asset and name."""
+    found = result.get_asset_check_evaluations()
+    return {(check.asset_key.to_user_string(), check.check_name): check for check in found}
+
+
+def failed_steps(result):
+    return {event.step_key: event.step_failure_data for event in result.all_events if event.is_step_failure}
+
+
+def query(sql):
+    with lake.reader(config.load(), vault=True) as con:
+        return con.execute(sql).fetchall()
+
+
+def test_a_tick_takes_orders_from_every_shop_to_the_outbox_and_a_dispatch_to_the_warehouse(world, run_job, instance):
+    numbers = place(world, "taobao-hz") + place(world, "shopify-us", province="浙江省")
+    tick = run_job("tick")
+    assert tick.success and all(check.passed for check in checks(tick).values())
+    assert row_count(tick, "core/orders") == len(numbers)
+    assert {run for (run,) in query("SELECT DISTINCT run_id FROM vault.raw.payloads")} == {tick.run_id}
+    tags = instance.get_run_by_id(tick.run_id).tags
+    assert (tags[SEQ_FROM], tags["dagster/max_runtime"], tags["dagster/priority"]) == ("1", "840", "10")
+
+    (due,) = query("SELECT count(*) FROM outbox.instructions WHERE target = 'wms' AND status = 'pending'")[0]
+    assert due > 0
+    assert run_job("dispatch_wms").success
+    assert len(world.receipts()["qimen"]) == due
+    assert query("SELECT DISTINCT status FROM outbox.instructions WHERE target = 'wms'") == [("acknowledged",)]
+
+
+def test_one_shop_with_a_revoked_token_turns_only_its_own_lanes_red(world, run_job, monkeypatch):
+    place(world, "taobao-hz")
+    numbers = place(world, "shopify-us")
+    monkeypatch.setenv("TAOBAO_SESSION", "revoked")
+    monkeypatch.setenv("TAOBAO_REFRESH_TOKEN", "revoked")
+    tick = run_job("tick")
+    assert tick.success
+    red = {asset: check.description for (asset, _), check in checks(tick).items() if not check.passed}
+    assert set(red) == {f"raw/taobao_{kind}s" for kind in PLATFORMS["taobao"].kinds}
+    assert all("taobao-hz" in cause and "—" in cause for cause in red.values())  # the shop, and a remedy
+    assert row_count(tick, "core/orders") == len(numbers)
+
+
+def test_a_window_can_be_pulled_again_for_one_shop(world, run_job):
+    place(world, "taobao-hz")
+    place(world, "shopify-us")
+    run_job("tick")
+    now = datetime.fromisoformat(world.now())
+    window = {"window_from": (now - timedelta(hours=2)).isoformat(), "window_to": now.isoformat()}
+    tick = run_job("tick", {"ops": {"pull": {"config": {"shops": ["taobao-hz"], **window}}}})
+    assert tick.success
+    landed = {
+        event.asset_key.path[-1]: [event.materialization.metadata[name].value for name in ("landed", "new")]
+        for event in tick.get_asset_materialization_events()
+        if "landed" in event.materialization.metadata
+    }
+    assert landed == {"taobao_orders": [3, 0], "taobao_refunds": [0, 0], "shopify_orders": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("wish", "cause"),
+    [
+        ({"shops": ["taobao-hx"]}, "taobao-hx"),
+        ({"window_from": "2026-11-09T00:00:00", "window_to": "2026-11-09T01:00:00"}, "offset"),
+        ({"window_from": "yesterday"}, "2026-11-11T00:00:00+08:00"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_fails_at_once_and_says_why(world, run_job, wish, cause):
+    tick = run_job("tick", {"ops": {"pull": {"config": wish}}})
+    assert not tick.success
+    assert cause in failed_steps(tick)["pull"].user_failure_data.description
+
+
+def test_nothing_is_decided_on_an_order_pool_that_does_not_add_up(world, run_job):
+    place(world, "taobao-hz")
+    run_job("tick")
+    con = lake.connect(config.load())
+    con.execute("DELETE FROM vault.raw.payloads WHERE seq = 1")
+    con.close()
+    place(world, "taobao-hz")
+    tick = run_job("tick")
+    assert not tick.success and not checks(tick)["core/orders", "landed_without_gaps"].passed
+    assert AssetKey(["decision", "routes"]) not in {e.asset_key for e in tick.get_asset_materialization_events()}
+    assert query("SELECT count(DISTINCT order_id) FROM decision.routes") == [(3,)]
+
+
+def test_quality_names_the_documents_that_break_a_rule_and_no_event_holds_personal_data(world, run_job, instance):
+    world.fault("taobao", "missing_field", times=1, match="fullinfo", field="created")
+    place(world, "taobao-hz", 4)
+    place(world, "shopify-us", 2)
+    tick = run_job("tick")
+    tags = instance.get_run_by_id(tick.run_id).tags
+    batch = {"seq_from": int(tags[SEQ_FROM]), "seq_to": int(tags[SEQ_TO])}
+    quality = run_job("quality", {"ops": {"expectations": {"config": batch}}})
+    assert quality.success
+    held = {seq for (seq,) in query("SELECT DISTINCT seq FROM vault.raw.quarantine")}
+    verdict = checks(quality)["core/orders", "expectations"]
+    flagged = {
+        int(seq)
+        for record in verdict.metadata["rules"].value.records
+        if record.data["severity"] == "critical" and record.data["source_seqs"]
+        for seq in record.data["source_seqs"].split(", ")
+    }
+    assert len(held) == 1 and flagged == held and not verdict.passed
+    assert verdict.metadata["not_in_quarantine"].value == 0 and verdict.severity.value == "WARN"
+
+    told = "\n".join(str(entry) for run in (tick, quality) for entry in instance.all_logs(run.run_id))
+    personal = {value for values in world.personal().values() for value in values if len(value) >= 6}
+    assert personal and not [value for value in personal if value in told]
