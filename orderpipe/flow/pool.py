@@ -26,6 +26,7 @@ _MERGED = (
     "order_discounts",
     "shipments",
     "refunds",
+    "customers_touched",
     "customers",
     "order_events",
     "event_changes",
@@ -185,8 +186,9 @@ def _commit_lake(run: Run) -> dict[str, int]:
     with run.transaction("lake", "pool"):
         # A document that came late splits a step of the timeline in two: the step as it was known goes.
         merge.remove(con, "core.order_events", "work.stale_events")
-        for name in ("core.orders", "core.customers", "core.refunds"):
+        for name in ("core.orders", "core.refunds"):
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}")
+        written["core.customers"] = merge.replace(con, "core.customers", "work.customers", keys="work.customers_touched")
         for name in _OF_AN_ORDER:
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}", keys="work.documents_merged")
         for name, rows in _APPENDED.items():

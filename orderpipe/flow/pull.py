@@ -19,6 +19,7 @@ from orderpipe.platforms import PLATFORMS, Client, TokenStore, Window, open_clie
 
 SHOPS_AT_ONCE = 8
 LAND_AT = 5_000  # documents held in memory before they land
+LAND_AFTER = 2.0  # seconds of silence after which what is there lands: a slow shop holds up nobody's documents
 FIRST_PULL_HOURS = 72
 
 
@@ -144,20 +145,23 @@ def _asked(run: Run, client: Client, lane: Lane, window: tuple[datetime, datetim
 
 def _land_as_they_come(run: Run, results: queue.SimpleQueue, shops: int, reports: dict[Lane, LaneReport]) -> None:
     waiting: list[PulledWindow] = []
-    held = 0
     while shops or waiting:
-        result = results.get() if shops else None
-        if result is None:
-            shops -= 1 if shops else 0
+        silent = False
+        try:
+            result = results.get(timeout=LAND_AFTER) if shops else None
+        except queue.Empty:
+            silent = True
         else:
-            waiting.append(result)
-            held += len(result.documents)
-        if waiting and (held >= LAND_AT or not shops):
+            if result is not None:
+                waiting.append(result)
+            else:
+                shops = max(shops - 1, 0)
+        if waiting and (silent or not shops or sum(len(window.documents) for window in waiting) >= LAND_AT):
             with run.writing("landing"):
                 fresh = land(run.lake, run.settings, waiting, run_id=run.id, now=run.started_at)
             for pulled, new in zip(waiting, fresh, strict=True):
                 _count(reports[Lane(pulled.shop_id, pulled.kind, pulled.platform)], pulled, new)
-            waiting, held = [], 0
+            waiting = []
 
 
 def _count(report: LaneReport, pulled: PulledWindow, new: int) -> None:

@@ -11,13 +11,15 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from orderpipe.config import ROOT, Settings
 from orderpipe.errors import ConfigError, OrderpipeError
 from orderpipe.lake import dictionary
 from orderpipe.lake.lease import lease
+
+if TYPE_CHECKING:
+    import duckdb
 
 FORMAT = "1.0"  # never migrated silently: a migrated catalog cannot be read by this version again
 CATALOGS = ("vault", "lake")
@@ -49,6 +51,8 @@ def connect(settings: Settings, *, read_only: bool = False, vault: bool = True, 
             )
     else:
         _prepare(settings)
+    import duckdb  # here, because whoever asks for the dictionary alone need not load an engine
+
     con = duckdb.connect(
         config={
             "threads": threads,
@@ -88,7 +92,7 @@ def attach_vault(con, settings: Settings, name: str) -> None:
 
 
 @contextlib.contextmanager
-def reader(settings: Settings, *, vault: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def reader(settings: Settings, *, vault: bool = False) -> "Iterator[duckdb.DuckDBPyConnection]":
     """A read-only connection, closed at the end of the block; without the vault unless asked for."""
     con = connect(settings, read_only=True, vault=vault)
     try:
@@ -116,6 +120,8 @@ def keyed(key: bytes, value: str) -> str:
 
 
 def _extension(name: str) -> str:
+    import duckdb
+
     package = importlib.resources.files(f"duckdb_extension_{name}")
     return str(package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
 

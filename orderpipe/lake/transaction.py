@@ -10,8 +10,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
-
 from orderpipe.config import Settings
 from orderpipe.lake.connection import data_dir
 
@@ -22,6 +20,8 @@ def transaction(con, settings: Settings, catalog: str, message: str) -> Iterator
 
     The caller holds the writer lease. message is kept with the snapshot. Any exception rolls everything back.
     """
+    import duckdb
+
     folder = data_dir(settings, catalog)
     before = _files(folder)
     con.execute("BEGIN")
