@@ -62,4 +62,4 @@ class Throttled(PlatformError):
 
 
 class BadResponse(PlatformError):
-    """The answer arrived but is not what the fact sheet describes: truncated, not JSON, partial data."""
+    """The answer arrived but is not what the platform documentation describes: truncated, not JSON, partial data."""

@@ -8,6 +8,10 @@ CREATE OR REPLACE TEMP MACRO make_id(made_at, platform, number) AS
         THEN ((epoch(made_at)::BIGINT - 1104537600) << 32) | (md5_number_lower(platform || ':' || number) & 4294967295)::BIGINT
     END;
 
+-- money(text): an amount; null when it is no number, or larger than any order can be: one absurd amount must not
+-- overflow where amounts are added up and converted, and stop the whole batch.
+CREATE OR REPLACE TEMP MACRO money(value) AS try_cast(try_cast(value AS DECIMAL(14, 2)) AS DECIMAL(18, 2));
+
 -- is_masked(text): the platform hid part of it.
 CREATE OR REPLACE TEMP MACRO is_masked(value) AS contains(value, '*');
 

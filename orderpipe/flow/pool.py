@@ -96,8 +96,7 @@ def _bite(run: Run, report: PoolReport, bite: int, retry: bool) -> bool:
             models.build(con, f"core/{name}", f"work.{name}")
         _commit_vault(run)
         written = _commit_lake(run)
-        if again:
-            _close_repaired(run)
+        _close_repaired(run)
     accepted, pooled = _count(con, "work.accepted"), _count(con, "work.pooled")
     report.read += _count(con, "staging.payloads")
     report.pooled += pooled

@@ -1,17 +1,11 @@
 -- Customers whose orders the batch changes, counted afresh from all their orders.
--- grain: one row per customer · key: customer_id · inputs: work.orders, core.orders
-with touched as (
-    select customer_id from work.orders
-    union
-    select customer_id from core.orders where order_id in (select order_id from work.orders)
-),
-
-their_orders as (
+-- grain: one row per customer · key: customer_id · inputs: work.customers_touched, work.orders, core.orders
+with their_orders as (
     select customer_id, platform, ordered_at, paid_at, paid_amount_cny, is_test from work.orders
     union all
     select customer_id, platform, ordered_at, paid_at, paid_amount_cny, is_test
     from core.orders
-    where customer_id in (select customer_id from touched) and order_id not in (select order_id from work.orders)
+    where customer_id in (from work.customers_touched) and order_id not in (select order_id from work.orders)
 )
 
 select

@@ -3,6 +3,7 @@
 select distinct q.seq as source_seq
 from vault.raw.quarantine q
 cross join work.bite b
-where q.resolved_at is null and q.code_version <> b.code_version and b.retry
+-- Those behind the cursor only: what a killed run refused before it could move the cursor comes anyway.
+where q.resolved_at is null and q.code_version <> b.code_version and b.retry and q.seq <= b.done
 order by source_seq
 limit 10000

@@ -8,7 +8,7 @@ with lines as (
             line_no: line_no, platform_line_id: platform_line_id, sku: sku, product_name: product_name,
             quantity: ship_quantity, line_amount: line_amount::varchar, pieces: quantity
         } order by line_no) as lines,
-        sum(coalesce(weight_kg, 0.5) * ship_quantity)::decimal(12, 3)::varchar as weight_kg,
+        sum(coalesce(weight_kg, 0.5) * ship_quantity)::decimal(18, 3)::varchar as weight_kg,
         sum(ship_quantity) as pieces
     from core.order_items
     where order_id in (select order_id from work.sending) and ship_quantity > 0

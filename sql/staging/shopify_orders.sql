@@ -58,9 +58,9 @@ lines as (
             product_name: coalesce(l.name, l.title),
             quantity: try_cast(l.quantity as integer),
             current_quantity: coalesce(try_cast(l.currentQuantity as integer), try_cast(l.quantity as integer)),
-            unit_price: try_cast(l.originalUnitPriceSet.shopMoney.amount as decimal(18, 2)),
+            unit_price: money(l.originalUnitPriceSet.shopMoney.amount),
             discount_amount: coalesce(list_sum(list_transform(coalesce(l.discountAllocations, []),
-                lambda d: try_cast(d.allocatedAmountSet.shopMoney.amount as decimal(18, 2)))), 0)::decimal(18, 2),
+                lambda d: money(d.allocatedAmountSet.shopMoney.amount))), 0)::decimal(18, 2),
             refunded: coalesce(list_sum(list_transform(
                 list_filter(list_zip(coalesce(f.line_ids, []), coalesce(f.quantities, [])), lambda z: z[1] = l.id), lambda z: z[2])), 0),
             platform_product_id: regexp_extract(l.product.id, '[0-9]+$'),
@@ -134,14 +134,14 @@ select
     try_cast(t.updatedAt as timestamptz) as updated_at,
     t.currencyCode as currency,
     list_sum(list_transform(l.items, lambda i: i.unit_price * i.quantity))::decimal(18, 2) as goods_amount,
-    coalesce(try_cast(t.totalDiscountsSet.shopMoney.amount as decimal(18, 2)), 0)::decimal(18, 2) as discount_amount,
-    coalesce(try_cast(t.totalShippingPriceSet.shopMoney.amount as decimal(18, 2)), 0)::decimal(18, 2) as shipping_fee,
-    if(coalesce(t.taxesIncluded, false), 0, coalesce(try_cast(t.totalTaxSet.shopMoney.amount as decimal(18, 2)), 0))::decimal(18, 2) as tax_amount,
-    try_cast(t.totalPriceSet.shopMoney.amount as decimal(18, 2)) as payable_amount,
+    coalesce(money(t.totalDiscountsSet.shopMoney.amount), 0)::decimal(18, 2) as discount_amount,
+    coalesce(money(t.totalShippingPriceSet.shopMoney.amount), 0)::decimal(18, 2) as shipping_fee,
+    if(coalesce(t.taxesIncluded, false), 0, coalesce(money(t.totalTaxSet.shopMoney.amount), 0))::decimal(18, 2) as tax_amount,
+    money(t.totalPriceSet.shopMoney.amount) as payable_amount,
     case
         when coalesce(t.displayFinancialStatus, 'PENDING') in ('PENDING', 'AUTHORIZED', 'VOIDED', 'EXPIRED') then 0::decimal(18, 2)
-        else (try_cast(t.totalPriceSet.shopMoney.amount as decimal(18, 2))
-            - coalesce(try_cast(t.totalOutstandingSet.shopMoney.amount as decimal(18, 2)), 0))::decimal(18, 2)
+        else (money(t.totalPriceSet.shopMoney.amount)
+            - coalesce(money(t.totalOutstandingSet.shopMoney.amount), 0))::decimal(18, 2)
     end as paid_amount,
     regexp_extract(t.customer.id, '[0-9]+$') as buyer_id,
     coalesce(t.test, false) as is_test,
@@ -159,7 +159,7 @@ select
     list_transform(l.items, lambda i: {
         platform_line_id: regexp_extract(i.platform_line_id, '[0-9]+$'), sku: i.sku, product_name: i.product_name,
         quantity: i.quantity, ship_quantity: i.current_quantity, unit_price: i.unit_price,
-        discount_amount: i.discount_amount, line_amount: (i.unit_price * i.quantity - i.discount_amount)::decimal(18, 2),
+        discount_amount: i.discount_amount, line_amount: try_cast(i.unit_price::decimal(28, 2) * i.quantity - i.discount_amount as decimal(18, 2)),
         refund_status: case when i.refunded = 0 then 'none' when i.refunded >= i.quantity then 'refunded' else 'partially_refunded' end,
         platform_refund_status: null::varchar, platform_product_id: i.platform_product_id, platform_sku_id: i.platform_sku_id
     }) as items,
@@ -179,7 +179,7 @@ select
         status: 'refunded', platform_status: 'REFUNDED',
         kind: if(len(list_filter(coalesce(r.refundLineItems.nodes, []), lambda n: n.restockType = 'RETURN')) > 0, 'return', 'refund'),
         phase: 'unknown',
-        amount: try_cast(r.totalRefundedSet.shopMoney.amount as decimal(18, 2)),
+        amount: money(r.totalRefundedSet.shopMoney.amount),
         created_at: try_cast(r.createdAt as timestamptz),
         updated_at: coalesce(try_cast(r.updatedAt as timestamptz), try_cast(r.createdAt as timestamptz))
     }) as refunds,

@@ -34,18 +34,18 @@ lines as (
             sku: coalesce(nullif(l.outer_sku_id, ''), nullif(l.outer_iid, '')),
             product_name: l.title,
             quantity: try_cast(l.num as integer),
-            unit_price: try_cast(l.price as decimal(18, 2)),
+            unit_price: money(l.price),
             -- The price cut on the line, less what the seller added by hand, plus the line's share of the shop's promotion.
-            discount_amount: (coalesce(try_cast(l.discount_fee as decimal(18, 2)), 0)
-                - coalesce(try_cast(l.adjust_fee as decimal(18, 2)), 0)
-                + coalesce(try_cast(l.part_mjz_discount as decimal(18, 2)), 0))::decimal(18, 2),
+            discount_amount: (coalesce(money(l.discount_fee), 0)
+                - coalesce(money(l.adjust_fee), 0)
+                + coalesce(money(l.part_mjz_discount), 0))::decimal(18, 2),
             -- With several lines `payment` leaves the shop's promotion out: divide_order_fee is what was paid.
-            line_amount: coalesce(try_cast(l.divide_order_fee as decimal(18, 2)), try_cast(l.total_fee as decimal(18, 2))),
+            line_amount: coalesce(money(l.divide_order_fee), money(l.total_fee)),
             platform_refund_status: coalesce(l.refund_status, 'NO_REFUND'),
             platform_product_id: l.num_iid,
             platform_sku_id: l.sku_id,
-            cut: coalesce(try_cast(l.discount_fee as decimal(18, 2)), 0) - coalesce(try_cast(l.adjust_fee as decimal(18, 2)), 0),
-            share: coalesce(try_cast(l.part_mjz_discount as decimal(18, 2)), 0)
+            cut: coalesce(money(l.discount_fee), 0) - coalesce(money(l.adjust_fee), 0),
+            share: coalesce(money(l.part_mjz_discount), 0)
         }) as items
     from parsed
 ),
@@ -95,16 +95,16 @@ select
     case when t.status = 'TRADE_FINISHED' then try_cast(nullif(t.end_time, '') || '+08:00' as timestamptz) end as completed_at,
     try_cast(t.modified || '+08:00' as timestamptz) as updated_at,
     'CNY' as currency,
-    try_cast(t.total_fee as decimal(18, 2)) as goods_amount,
+    money(t.total_fee) as goods_amount,
     (coalesce(list_sum(list_transform(l.items, lambda i: i.cut)), 0)
-        + coalesce(try_cast(t.discount_fee as decimal(18, 2)), 0))::decimal(18, 2) as discount_amount,
-    coalesce(try_cast(t.post_fee as decimal(18, 2)), 0)::decimal(18, 2) as shipping_fee,
+        + coalesce(money(t.discount_fee), 0))::decimal(18, 2) as discount_amount,
+    coalesce(money(t.post_fee), 0)::decimal(18, 2) as shipping_fee,
     0::decimal(18, 2) as tax_amount,
-    try_cast(t.payment as decimal(18, 2)) as payable_amount,
+    money(t.payment) as payable_amount,
     case
-        when t.step_trade_status = 'FRONT_PAID_FINAL_NOPAID' then coalesce(try_cast(t.step_paid_fee as decimal(18, 2)), 0)
+        when t.step_trade_status = 'FRONT_PAID_FINAL_NOPAID' then coalesce(money(t.step_paid_fee), 0)
         when nullif(t.pay_time, '') is null or s.base_status = 'pending_payment' then 0::decimal(18, 2)
-        else try_cast(t.payment as decimal(18, 2))
+        else money(t.payment)
     end as paid_amount,
     t.buyer_open_uid as buyer_id,
     false as is_test,
@@ -137,7 +137,7 @@ select
             list_transform(l.items, lambda i, n: {line_no: n::integer, kind: 'line', name: null::varchar, amount: i.cut::decimal(18, 2)}),
             lambda d: d.amount <> 0),
         list_transform(coalesce(t.promotion_details.promotion_detail, []), lambda d: {
-            line_no: null::integer, kind: 'order', name: d.promotion_name, amount: try_cast(d.discount_fee as decimal(18, 2))})
+            line_no: null::integer, kind: 'order', name: d.promotion_name, amount: money(d.discount_fee)})
     ) as discounts,
     case when nullif(t.consign_time, '') is not null then [{
         platform_shipment_id: null::varchar, status: if(t.status in ('TRADE_FINISHED', 'TRADE_BUYER_SIGNED'), 'delivered', 'shipped'),

@@ -40,7 +40,7 @@ select
         else 'other'
     end as kind,
     case r.refund_phase when 'onsale' then 'before_completion' when 'aftersale' then 'after_completion' else 'unknown' end as phase,
-    try_cast(r.refund_fee as decimal(18, 2)) as amount,
+    money(r.refund_fee) as amount,
     'CNY' as currency,
     r.reason,
     try_cast(r.created || '+08:00' as timestamptz) as created_at,
