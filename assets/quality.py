@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orderpipe.quality.expect import Result
 
 CHECK = "expectations"
-SUITES = sorted(path.stem for path in (config.ROOT / "config" / "quality").glob("*.yaml"))
+SUITES = sorted(path.stem for path in (config.load().config_dir / "quality").glob("*.yaml"))
 _RULES = TableSchema(
     columns=[
         *(TableColumn(name, "string") for name in ("rule", "expectation", "severity")),

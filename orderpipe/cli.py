@@ -149,7 +149,7 @@ def verify(
     from orderpipe.flow import verify as verifying
 
     settings = config.load()
-    lanes = [lane for lane in flow.lanes(settings) if not shop or lane.shop_id in shop]
+    lanes = flow.lanes(settings, shop or None)
     with flow.open_run(settings, say=None if as_json else _progress) as run:
         since = run.started_at - timedelta(hours=hours)
         found = verifying.verify(run, since, lanes)

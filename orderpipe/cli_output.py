@@ -1,5 +1,6 @@
 """What the commands print: small tables on standard output, the same with and without a terminal."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ _MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True)
+    return Console(width=None if sys.stdout.isatty() else 240)  # piped output is cut for nobody's screen
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -141,8 +141,12 @@ class Settings:
 def load(home: str | Path | None = None, config_dir: str | Path | None = None) -> Settings:
     """Settings for this process; nothing but `<home>/env` is read yet."""
     home = Home(Path(home or os.environ.get("ORDERPIPE_HOME") or ".orderpipe").absolute())
-    config_dir = Path(config_dir or os.environ.get("ORDERPIPE_CONFIG") or "config").absolute()
+    named = config_dir or os.environ.get("ORDERPIPE_CONFIG")
+    config_dir = Path(named or "config").absolute()
     if not config_dir.is_dir():
+        if named:
+            remedy = "set ORDERPIPE_CONFIG to the folder of shops.yaml"
+            raise ConfigError("no such folder", where=str(config_dir), remedy=remedy)
         config_dir = ROOT / "config"
     return Settings(home, config_dir, {**read_env_file(home.env_file), **os.environ})
 

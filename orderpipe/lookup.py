@@ -1,5 +1,7 @@
 """Finding orders and playing them back, from the lake alone: personal data stays masked."""
 
+import re
+import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +20,8 @@ def find_orders(settings: Settings, term: str) -> list[dict[str, Any]]:
 
     Newest first. An empty list when nothing matches.
     """
-    digits = "".join(character for character in term if character.isdigit())
-    plain = digits[-11:] if len(digits) in (13, 15) and digits[:-11] in ("86", "0086") else digits
+    digits = re.sub(r"[^0-9]", "", unicodedata.normalize("NFKC", term))  # ０–９ as an input method writes them, too
+    plain = re.sub(r"^(00)?86(1[0-9]{10})$", r"\2", digits)  # as plain_phone of sql/functions.sql
     with reader(settings) as con:
         cursor = con.execute(
             f"""SELECT {_COLUMNS} FROM core.orders
@@ -61,7 +63,7 @@ _TIMELINE = """
         SELECT e."at", e.kind, e.actor, e.detail::VARCHAR AS detail, v.known_at
         FROM core.order_events e
         LEFT JOIN (SELECT source_seq, known_at FROM core.order_versions WHERE order_id = $order_id
-                   UNION ALL SELECT source_seq, known_at FROM core.refund_versions) v USING (source_seq)
+                   UNION SELECT source_seq, known_at FROM core.refund_versions) v USING (source_seq)
         WHERE e.order_id = $order_id
         UNION ALL
         SELECT decided_at, 'routed', 'orderpipe',

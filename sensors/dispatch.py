@@ -18,7 +18,7 @@ from sensors import outbox
 from sensors.runs import failures_in_a_row, last_end, unfinished
 
 BATCH = "orderpipe/batch"
-EVERY = 30  # seconds between looks
+EVERY = 15  # seconds between looks
 GIVE_UP = 4  # failed runs in a row; the failure sensor has called a person by then
 PAUSE = 900  # seconds between attempts from then on, so that sending resumes when the cause is mended
 

@@ -7,6 +7,8 @@ from typing import Any
 _MOBILE = re.compile(r"(?<!\d)(1[3-9]\d)[ -]?\d{4}[ -]?(\d{4})(?!\d)")
 _IDENTITY = re.compile(r"(?<!\d)(\d{6})\d{8}\d{3}[\dXx](?![\dXx])")
 
+_REGION = re.compile(r"(?:[^\W\d路街道巷号村镇]{2,7}(?:省|自治区|特别行政区))?(?:[^\W\d路街道巷号村镇省]{2,5}市)?")
+
 _NAMES = {"name", "buyerNick", "sellerNick", "operatorName", "checkMan"}
 _PHONES = {"mobile", "tel", "phone"}
 _ADDRESSES = {"detailAddress", "printAddr", "addr", "address"}
@@ -26,8 +28,8 @@ def phone(text: str) -> str:
 
 
 def address(text: str) -> str:
-    """The first six characters, which is province and city at most, then ***."""
-    return text[:6] + "***" if text else ""
+    """Province and city where the text begins with them, then ***: of a street nothing stays."""
+    return _REGION.match(text)[0] + "***" if text else ""
 
 
 def document(value: Any, key: str = "") -> Any:

@@ -187,7 +187,7 @@ def _commit_lake(run: Run) -> dict[str, int]:
         merge.remove(con, "core.order_events", "work.stale_events")
         for name in ("core.orders", "core.refunds"):
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}")
-        written["core.customers"] = merge.replace(con, "core.customers", "work.customers", keys="work.customers_touched")
+        written["core.customers"] = merge.replace(con, "core.customers", "work.customers", "work.customers_touched")
         for name in _OF_AN_ORDER:
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}", keys="work.documents_merged")
         for name, rows in _APPENDED.items():

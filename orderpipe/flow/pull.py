@@ -64,10 +64,15 @@ class PullReport:
         return [error for lane in self.lanes for error in lane.errors]
 
 
-def lanes(settings: Settings) -> list[Lane]:
-    """Every lane of config/shops.yaml. Raises ConfigError for a platform that has no client."""
+def lanes(settings: Settings, shops: Iterable[str] | None = None) -> list[Lane]:
+    """Every lane of config/shops.yaml, or those of some shops. Raises ConfigError for a platform that has no client,
+    and for a shop that does not exist."""
+    wanted = settings.shops.keys() if shops is None else set(shops)
+    if unknown := wanted - settings.shops.keys():
+        known = ", ".join(settings.shops)
+        raise ConfigError(f"no shop {', '.join(sorted(unknown))}", where="shops.yaml", remedy=f"use one of {known}")
     found = []
-    for shop in settings.shops.values():
+    for shop in (settings.shops[shop_id] for shop_id in settings.shops if shop_id in wanted):
         if shop.platform not in PLATFORMS:
             raise ConfigError(
                 f"no client for platform {shop.platform!r}",

@@ -7,7 +7,6 @@ from typing import Any
 
 from orderpipe.config import Settings
 from orderpipe.dispatch.dispatcher import RECEIVERS, DispatchReport, dispatch
-from orderpipe.errors import ConfigError
 from orderpipe.flow.check import Check, check
 from orderpipe.flow.decide import DecideReport, decide
 from orderpipe.flow.pool import PoolReport, pool
@@ -58,14 +57,7 @@ def tick(
 
     Raises ConfigError for a shop that does not exist. A shop that fails is in the report's problems; the rest goes on.
     """
-    chosen = lanes(settings)
-    if shops is not None:
-        wanted = set(shops)
-        unknown = wanted - settings.shops.keys()
-        if unknown:
-            known = ", ".join(settings.shops)
-            raise ConfigError(f"no shop {', '.join(sorted(unknown))}", where="shops.yaml", remedy=f"use one of {known}")
-        chosen = [lane for lane in chosen if lane.shop_id in wanted]
+    chosen = lanes(settings, shops)
     seconds: dict[str, float] = {}
     with open_run(settings, say=say) as run:
 

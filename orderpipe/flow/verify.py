@@ -86,6 +86,8 @@ def _verify(run: Run, lane: Lane, since: datetime) -> LaneVerified:
             client.close()
     except (PlatformError, ConfigError) as error:
         result.error = str(error)
+    # A platform may list a change under its old place already with its new time: that one is not due yet.
+    listed = {source_id: at for source_id, at in listed.items() if at < reached}
     result.listed = len(listed)
     result.gaps = list(_gaps(run, lane, listed))
     return result

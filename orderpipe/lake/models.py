@@ -27,8 +27,8 @@ def build(con, name: str, into: str) -> int:
 
 @cache
 def code_version(config_dir: Path) -> str:
-    """A hash of everything that decides whether a payload fits: staging models and quality suites."""
-    digest = hashlib.sha256()
+    """A hash of everything that decides whether a payload fits: functions, staging models and quality suites."""
+    digest = hashlib.sha256((SQL / "functions.sql").read_bytes())
     for folder, pattern in ((SQL / "staging", "*.sql"), (config_dir / "quality", "*.yaml")):
         for path in sorted(folder.glob(pattern)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -9,11 +9,17 @@ with lines as (
     having count(*) filter (refund_status in ('requested', 'returning', 'unknown')) = 0
 ),
 
-refunds as (  -- a case for the whole order, or one that is open: a line that was refunded for good no longer counts
-    select order_id
-    from core.refunds
-    where order_id in (select order_id from work.orders_now)
-        and (status in ('requested', 'returning', 'unknown') or (status = 'refunded' and platform_line_id is null and platform <> 'shopify'))
+refunds as (  -- a case that is open, one for the whole order, or one granted for a line that would still go
+    select r.order_id
+    from core.refunds r
+    left join core.order_items i
+        on i.order_id = r.order_id and i.platform_line_id = r.platform_line_id and i.ship_quantity > 0
+    where r.order_id in (select order_id from work.orders_now)
+        and (
+            r.status in ('requested', 'returning', 'unknown')
+            -- Shopify's refunds stand in the order's own document, which takes the pieces off: they are never ahead of it.
+            or (r.status = 'refunded' and r.platform <> 'shopify' and (r.platform_line_id is null or i.order_id is not null))
+        )
 )
 
 select o.order_id, o.warehouse_id
