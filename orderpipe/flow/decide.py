@@ -1,5 +1,6 @@
 """Decide: routes and holds for the orders that changed, and the instructions that follow, in one transaction."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -32,6 +33,11 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
     con = run.lake
     rules = language.load(run.settings.config_dir / "rules" / "routing.yaml", fields.routing(run.settings.warehouses))
     with run.writing("decide"):
+        con.execute(
+            "CREATE OR REPLACE TABLE work.run AS SELECT $id AS id, $now::TIMESTAMPTZ AS started_at",
+            {"id": run.id, "now": run.started_at},
+        )
+        _bring_in_line(run, rules)
         con.execute("CREATE OR REPLACE TABLE work.candidates AS SELECT DISTINCT order_id FROM flow.touched")
         _write_alerts(run, alerts)
         (decided,) = con.execute("SELECT count(*) FROM work.candidates").fetchone()
@@ -39,10 +45,6 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
         if not decided and not raised:
             return DecideReport()
         load_reference(con, run.settings)
-        con.execute(
-            "CREATE OR REPLACE TABLE work.run AS SELECT $id AS id, $now::TIMESTAMPTZ AS started_at",
-            {"id": run.id, "now": run.started_at},
-        )
         models.build(con, "decision/order_facts", "work.order_facts")
         con.execute(f"CREATE OR REPLACE TABLE work.routed AS {rules_compile.routing_sql(rules, 'work.order_facts')}")
         _note_rules(con, rules)
@@ -67,6 +69,29 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
         report.held = _counts(con, "SELECT hold_status FROM work.orders_now WHERE hold_status IS NOT NULL")
         report.instructions = _counts(con, "SELECT kind FROM work.instructions")
     return report
+
+
+def _bring_in_line(run: Run, rules: language.RuleSet) -> None:
+    """When rules, goods master or regions have changed: describe the goods of stored lines anew, and put every order
+    that may still ship up for decision. What has gone out keeps the decision it went by."""
+    con = run.lake
+    digest = hashlib.sha256(rules.version.encode())
+    for name in ("goods.csv", "regions.csv"):
+        digest.update((run.settings.config_dir / name).read_bytes())
+    version = digest.hexdigest()[:16]
+    if con.execute("SELECT version FROM flow.reference WHERE name = 'decisions'").fetchone() == (version,):
+        return
+    load_reference(con, run.settings)
+    models.build(con, "decision/items_refreshed", "work.items_refreshed")
+    models.build(con, "decision/reopened", "work.reopened")
+    con.execute(
+        "CREATE OR REPLACE TABLE work.reference AS SELECT 'decisions' AS name, $version AS version",
+        {"version": version},
+    )
+    with run.transaction("lake", "reference files"):
+        merge.replace(con, "core.order_items", "work.items_refreshed")
+        merge.append(con, "flow.touched", "work.reopened")
+        merge.replace(con, "flow.reference", "work.reference")
 
 
 def _note_rules(con, rules: language.RuleSet) -> None:
