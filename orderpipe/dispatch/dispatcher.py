@@ -137,10 +137,11 @@ def _claim(run, report: DispatchReport, size: int, done: set[str]) -> list[_Due]
         )
         models.build(con, "decision/shippable", "work.shippable")
         models.build(con, "outbox/claimed", "work.claimed")
-        models.build(con, "outbox/doubtful_alerts", "work.doubtful_alerts")
+        models.build(con, "outbox/doubtful", "work.raised")
+        outbox.prepare_alerts(con, run_id=run.id, now=run.clock.now())
         with run.transaction("lake", f"send {report.receiver}"):
             outbox.write(con, "work.claimed")
-            outbox.write(con, "work.doubtful_alerts")
+            outbox.write(con, "work.alerts")
     rows = con.execute(
         """SELECT instruction_id, order_id, attempts - 1, params->>'text' FROM work.claimed
            WHERE status = 'sending' ORDER BY created_at, instruction_id"""
@@ -181,14 +182,14 @@ def _record(run, report: DispatchReport, due: list[_Due], built: dict[str, Any],
     con.execute("CREATE OR REPLACE TABLE work.results AS FROM results")
     con.unregister("results")
     with run.writing(f"recording {report.receiver}"):
-        con.execute("UPDATE work.dispatching SET now = $now", {"now": now})
-        for name in ("instructions_after", "attempts_made", "undelivered_alerts"):
-            models.build(con, f"outbox/{name}", f"work.{name}")
+        models.build(con, "outbox/instructions_after", "work.instructions_after")
+        models.build(con, "outbox/attempts_made", "work.attempts_made")
+        models.build(con, "outbox/undelivered", "work.raised")
+        outbox.prepare_alerts(con, run_id=run.id, now=now)
         with run.transaction("lake", f"sent {report.receiver}"):
             outbox.write(con, "work.instructions_after")
             merge.append(con, "outbox.attempts", "work.attempts_made")
-            if report.receiver != "dingtalk":
-                outbox.write(con, "work.undelivered_alerts")
+            outbox.write(con, "work.alerts")
 
 
 def _status_after(outcome: Outcome, attempt: int) -> str:

@@ -1,6 +1,8 @@
-"""The outbox: writing instructions and attempts. Every call is within the caller's transaction on the lake."""
+"""The outbox: writing instructions and attempts, and raising alerts, within the caller's transaction on the lake."""
 
-from orderpipe.lake import merge
+from datetime import datetime
+
+from orderpipe.lake import merge, models
 
 
 def write(con, rows: str) -> int:
@@ -11,3 +13,15 @@ def write(con, rows: str) -> int:
               AND (order_id IN (SELECT order_id FROM {rows}) OR order_id IS NULL)"""
     )
     return merge.append(con, "outbox.instructions", rows)
+
+
+def prepare_alerts(con, *, run_id: str, now: datetime) -> int:
+    """Fill work.alerts from work.raised(key, text), before the transaction that writes them; how many are new.
+
+    now: aware UTC. text is Chinese, for the operators, and holds no personal data.
+    """
+    con.execute(
+        "CREATE OR REPLACE TABLE work.raiser AS SELECT $run AS run_id, $now::TIMESTAMPTZ AS now",
+        {"run": run_id, "now": now},
+    )
+    return models.build(con, "outbox/alerts", "work.alerts")

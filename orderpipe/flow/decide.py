@@ -1,7 +1,6 @@
 """Decide: routes and holds for the orders that changed, and the instructions that follow, in one transaction."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -39,9 +38,8 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
         )
         _bring_in_line(run, rules)
         con.execute("CREATE OR REPLACE TABLE work.candidates AS SELECT DISTINCT order_id FROM flow.touched")
-        _write_alerts(run, alerts)
+        raised = _raise(run, alerts)
         (decided,) = con.execute("SELECT count(*) FROM work.candidates").fetchone()
-        (raised,) = con.execute("SELECT count(*) FROM work.alerts").fetchone()
         if not decided and not raised:
             return DecideReport()
         load_reference(con, run.settings)
@@ -108,21 +106,10 @@ def _counts(con, select: str) -> dict[str, int]:
     return dict(con.execute(f"SELECT #1, count(*) FROM ({select}) GROUP BY 1 ORDER BY 1").fetchall())
 
 
-def _write_alerts(run: Run, alerts: Iterable[tuple[str, str]]) -> None:
+def _raise(run: Run, alerts: Iterable[tuple[str, str]]) -> int:
+    """Fill work.alerts with those that are new; how many."""
     con = run.lake
-    con.execute("CREATE OR REPLACE TABLE work.alerts AS SELECT * FROM outbox.instructions LIMIT 0")
+    con.execute("CREATE OR REPLACE TABLE work.raised (key VARCHAR, text VARCHAR)")
     for key, text in alerts:
-        con.execute(
-            """INSERT INTO work.alerts BY NAME
-               SELECT md5($key) AS instruction_id, $key AS idempotency_key, 'alert' AS kind, NULL::BIGINT AS order_id,
-                      'dingtalk' AS target, $params::JSON AS params, 'pending' AS status,
-                      $now::TIMESTAMPTZ AS created_at, $now::TIMESTAMPTZ AS due_at, 0 AS attempts, $run AS run_id
-               WHERE NOT EXISTS (FROM outbox.instructions WHERE idempotency_key = $key AND order_id IS NULL)
-                 AND NOT EXISTS (FROM work.alerts WHERE idempotency_key = $key)""",
-            {
-                "key": f"alert:{key}",
-                "params": json.dumps({"text": text}, ensure_ascii=False),
-                "now": run.started_at,
-                "run": run.id,
-            },
-        )
+        con.execute("INSERT INTO work.raised VALUES ($key, $text)", {"key": key, "text": text})
+    return outbox.prepare_alerts(con, run_id=run.id, now=run.started_at)
