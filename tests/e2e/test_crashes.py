@@ -34,8 +34,10 @@ def test_a_tick_killed_at_any_moment_loses_nothing_and_doubles_nothing(hub, seed
     started = time.monotonic()
     assert hub.tick().problems == []
     longest = time.monotonic() - started
-    killed = 0
-    for _ in range(KILLS):
+    killed = attempts = 0
+    while killed < KILLS:
+        attempts += 1
+        assert attempts < 3 * KILLS, "kills come too late: ticks end before them"
         hub.sandbox.step(300)
         child = _child("one_tick.py", environment=hub.env)
         child.start()
@@ -44,9 +46,10 @@ def test_a_tick_killed_at_any_moment_loses_nothing_and_doubles_nothing(hub, seed
             os.kill(child.pid, signal.SIGKILL)
             killed += 1
         child.join()
+        started = time.monotonic()
         report = hub.tick()
+        longest = time.monotonic() - started
         assert [check for check in report.checks if not check.ok] == []
-    assert killed >= KILLS * 0.6, "most kills found a tick at work"
     hub.sandbox.step(3700)
     assert hub.tick().problems == []
     assert hub.differences() == []
