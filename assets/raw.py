@@ -111,6 +111,7 @@ def pull(context: AssetExecutionContext, config: PullConfig, hub: Hub) -> Iterat
         wanted = set(config.shops) or set(hub.settings.shops)
         lanes = [lane for lane in flow.lanes(hub.settings) if _key(lane) in selected and lane.shop_id in wanted]
         report = flow.pull(run, lanes, window)
+        hub.alerts.extend(flow.behind(run))
     for key in selected:
         mine = [lane for lane in report.lanes if _key(lane) == key]
         yield MaterializeResult(asset_key=key, metadata=_metadata(mine), check_results=[_closed(key, mine)])

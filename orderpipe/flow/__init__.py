@@ -5,7 +5,7 @@ from orderpipe.flow.batch import quality_batch
 from orderpipe.flow.check import Check, check
 from orderpipe.flow.decide import DecideReport, decide
 from orderpipe.flow.pool import PoolReport, pool
-from orderpipe.flow.pull import Lane, LaneReport, PullReport, lanes, pull
+from orderpipe.flow.pull import Lane, LaneReport, PullReport, behind, lanes, pull
 from orderpipe.flow.run import Run, open_run
 from orderpipe.flow.tick import TickReport, alerts_of, tick
 
@@ -21,6 +21,7 @@ __all__ = [
     "Run",
     "TickReport",
     "alerts_of",
+    "behind",
     "check",
     "decide",
     "dispatch",

@@ -21,6 +21,7 @@ SHOPS_AT_ONCE = 8
 LAND_AT = 5_000  # documents held in memory before they land
 LAND_AFTER = 2.0  # seconds of silence after which what is there lands: a slow shop holds up nobody's documents
 FIRST_PULL_HOURS = 72
+PATIENCE = 2  # attempts at a window before people are told
 
 
 @dataclass(frozen=True, order=True)
@@ -102,6 +103,20 @@ def pull(run: Run, chosen: Iterable[Lane] | None = None, window: tuple[datetime,
         for lane, report in reports.items():
             report.watermark = watermark(run.lake, lane.shop_id, lane.kind)
     return PullReport(list(reports.values()))
+
+
+def behind(run: Run) -> list[tuple[str, str]]:
+    """What operators must hear of after a pull, (key, Chinese text): shops with a window that failed twice and more.
+    One failure heals itself more often than not; a shop is told of once a day."""
+    rows = run.lake.execute(
+        """SELECT shop_id, max(attempts), arg_max(error, attempts) FROM vault.raw.pull_windows
+           WHERE status = 'open' AND attempts >= $patience GROUP BY shop_id ORDER BY shop_id""",
+        {"patience": PATIENCE},
+    ).fetchall()
+    return [
+        (f"behind:{shop}:{run.started_at:%Y-%m-%d}", f"店铺 {shop} 拉单连续 {attempts} 次失败，窗口未关闭：{error}")
+        for shop, attempts, error in rows
+    ]
 
 
 def _pullers(

@@ -10,7 +10,7 @@ from orderpipe.dispatch.dispatcher import RECEIVERS, DispatchReport, dispatch
 from orderpipe.flow.check import Check, check
 from orderpipe.flow.decide import DecideReport, decide
 from orderpipe.flow.pool import PoolReport, pool
-from orderpipe.flow.pull import PullReport, lanes, pull
+from orderpipe.flow.pull import PullReport, behind, lanes, pull
 from orderpipe.flow.run import open_run
 
 
@@ -71,7 +71,7 @@ def tick(
         timed("open", lambda: run.lake)
         pulled = timed("pull", lambda: pull(run, chosen))
         pooled = timed("pool", lambda: pool(run))
-        decided = timed("decide", lambda: decide(run, alerts_of(pooled)))
+        decided = timed("decide", lambda: decide(run, [*behind(run), *alerts_of(pooled)]))
         report = TickReport(run.id, pulled, pooled, decided, timed("check", lambda: check(run)), seconds=seconds)
         if send:
             report.dispatch = [timed(f"dispatch {name}", lambda name=name: dispatch(run, name)) for name in RECEIVERS]

@@ -41,6 +41,17 @@ def test_a_wrong_secret_stops_only_its_shop_and_names_it(living, shop, other, va
     assert _open_windows(living, shop) == 0
 
 
+def test_a_shop_that_stays_behind_is_told_to_the_group_once_a_day_with_the_remedy(living):
+    for _ in range(4):
+        living.command("tick", TAOBAO_APP_SECRET="wrong-secret")
+        living.sandbox.step(600)
+    told = [message for message in living.sandbox.receipts()["dingtalk"] if "taobao-hz" in message["body"]]
+    assert len(told) == 1
+    assert "TAOBAO_APP_SECRET" in told[0]["body"]
+    assert "wrong-secret" not in told[0]["body"]
+    _healed(living)
+
+
 def test_a_missing_variable_is_named_with_its_shop(living):
     done = living.command("tick", SHOPIFY_CLIENT_SECRET=None)
     assert done.returncode == 1
