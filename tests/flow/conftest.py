@@ -48,7 +48,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Line:
-    """An order line. refund: the platform-neutral state none, requested, refunded or closed."""
+    """An order line. refund: none, requested, refunded or closed, or any name of Taobao's."""
 
     sku: str | None = "CUP-500-BL"
     quantity: int = 1
@@ -159,7 +159,7 @@ def taobao(state: State) -> Document:
                     "discount_fee": "0.00",
                     "adjust_fee": "0.00",
                     "divide_order_fee": _money(Decimal(GOODS.get(line.sku, ("10.00",))[0]) * line.quantity),
-                    "refund_status": _TAOBAO_REFUND[line.refund],
+                    "refund_status": _TAOBAO_REFUND.get(line.refund, line.refund),
                 }
                 for n, line in enumerate(state.lines, 1)
             ]

@@ -23,6 +23,7 @@ CASES = {
     "an order that is shipped": ("taobao", {"status": "shipped"}, [], None, False),
     "an order that is closed": ("taobao", {"status": "closed"}, [], None, False),
     "an order with a refund asked for": ("taobao", {"lines": [("CUP-500-BL", 1, "requested")]}, [], None, False),
+    "a line in a refund nobody knows": ("taobao", {"lines": [("CUP-500-BL", 1, "NEW")]}, [], None, False),
     "a Shopify order with a return": ("shopify", {"lines": [("CUP-500-BL", 1, "requested")]}, [], None, False),
     "an order whose case came before its own document": ("taobao", {}, [(2, "requested", 1)], None, False),
     "an order whose case is of a status nobody knows": ("taobao", {}, [(2, "ODD", 1)], None, False),
@@ -151,5 +152,5 @@ def test_what_is_sent_is_the_newest_address_and_only_what_still_ships(connected,
 
 def test_an_absurd_quantity_stops_only_its_own_parcel(connected, write, state, line):
     pool, _ = connected
-    pool.take(write("taobao", state("1", lines=(line(quantity=2_000_000_000),))), write("taobao", state("2")))
+    pool.take(write("taobao", state("1", lines=(line("GLS-JAR-6", 2_000_000_000),))), write("taobao", state("2")))
     assert flow.dispatch(pool.run, "wms").acknowledged >= 1
