@@ -6,6 +6,7 @@ Secrets come from the environment or from `<home>/env` (NAME=value lines, mode 0
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -170,6 +171,22 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def missing_key(settings: Settings) -> dict[str, str]:
+    """A new key of the keyed hashes for the env file, or nothing when there is one.
+
+    Raises ConfigError when a lake stands there already: under another key its hashes would match nothing any more.
+    """
+    if "ORDERPIPE_PII_KEY" in settings.env:
+        return {}
+    if settings.home.vault.exists():
+        raise ConfigError(
+            "ORDERPIPE_PII_KEY, which this lake was made with, is gone",
+            where=str(settings.home.env_file),
+            remedy="restore it from your backup; under a new key no phone or id number would be found again",
+        )
+    return {"ORDERPIPE_PII_KEY": secrets.token_hex(32)}
 
 
 def _read_yaml(path: Path, shape: type) -> Any:

@@ -1,13 +1,11 @@
 """Doctor: what is wrong with this installation, and how to mend it."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from orderpipe import clock
-from orderpipe.config import Settings, write_env_file
-from orderpipe.config import read_env_file as read_env
+from orderpipe.config import Settings, missing_key, read_env_file, write_env_file
 from orderpipe.errors import ConfigError, OrderpipeError, PlatformError
 from orderpipe.flow.pull import lanes
 from orderpipe.lake import reader
@@ -27,10 +25,10 @@ class Finding:
 
 
 def initialise(settings: Settings) -> None:
-    """Make the home folder and, where there is none, the key of the keyed hashes."""
-    values = read_env(settings.home.env_file)
-    if "ORDERPIPE_PII_KEY" not in settings.env:
-        write_env_file(settings.home.env_file, {**values, "ORDERPIPE_PII_KEY": secrets.token_hex(32)})
+    """Make the home folder and, where there is none, the key of the keyed hashes. Raises ConfigError when a lake
+    stands there whose key is gone."""
+    if key := missing_key(settings):
+        write_env_file(settings.home.env_file, {**read_env_file(settings.home.env_file), **key})
 
 
 def examine(settings: Settings) -> list[Finding]:

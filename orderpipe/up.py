@@ -6,7 +6,6 @@ stops with this process.
 
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import httpx
 
 from orderpipe import config
 from orderpipe.config import ROOT, Home, Settings
-from orderpipe.errors import ConfigError, OrderpipeError
+from orderpipe.errors import OrderpipeError
 from orderpipe.lake.lease import lease
 from orderpipe.supervise import Child, Stopped, Supervisor
 
@@ -108,13 +107,7 @@ def _write_secrets(settings: Settings, sandbox: bool) -> None:
     """Make what the first start needs, and replace nothing. Raises ConfigError when a lake has lost its key."""
     path = settings.home.env_file
     known = config.read_env_file(path)
-    missing = {} if "ORDERPIPE_PII_KEY" in settings.env else {"ORDERPIPE_PII_KEY": secrets.token_hex(32)}
-    if missing and settings.home.vault.exists():
-        raise ConfigError(
-            "ORDERPIPE_PII_KEY, which this lake was made with, is gone",
-            where=str(path),
-            remedy="restore it from your backup; under a new key no phone or id number would be found again",
-        )
+    missing = config.missing_key(settings)
     if sandbox:
         missing |= {name: value for name, value in _sandbox_credentials().items() if name not in settings.env}
     if missing:

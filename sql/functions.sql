@@ -42,7 +42,7 @@ CREATE OR REPLACE TEMP MACRO without(value, part) AS
 CREATE OR REPLACE TEMP MACRO mask_numbers(value) AS
     regexp_replace(regexp_replace(value,
         '[^\s@，。；]+@[^\s@，。；]+', '**', 'g'),
-        '[0-9０-９][0-9０-９ \-]{3,}[0-9０-９][xXＸ]?', '**', 'g');
+        '[0-9０-９][0-9０-９ .()（）\-]{3,}[0-9０-９][xXＸ]?', '**', 'g');
 
 CREATE OR REPLACE TEMP MACRO mask_streets(value) AS
     regexp_replace(regexp_replace(value,

@@ -32,6 +32,7 @@ _MERGED = (
     "event_changes",
     "documents_merged",
     "pooled",
+    "repairing",
     "to_decide",
 )
 _OF_AN_ORDER = ("core.order_items", "core.order_discounts", "core.shipments")
@@ -40,6 +41,7 @@ _APPENDED = {
     "core.refund_versions": "work.refund_versions",
     "core.order_events": "work.new_events",
     "flow.touched": "work.to_decide",
+    "flow.repaired": "work.repairing",
 }
 
 
@@ -102,7 +104,7 @@ def _bite(run: Run, report: PoolReport, bite: int, retry: bool) -> bool:
     report.pooled += pooled
     report.superseded += accepted - pooled
     report.quarantined += len({seq for seqs in refused.values() for seq in seqs})
-    report.repaired += _count(con, "work.accepted SEMI JOIN work.retried USING (source_seq)")
+    report.repaired += _count(con, "work.repairing")
     if upto > done:
         report.seq_from, report.seq_to = report.seq_from or done + 1, upto
     for name, rows in written.items():

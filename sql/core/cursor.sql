@@ -1,5 +1,5 @@
 -- The pool's cursor after the batch.
--- grain: one row · key: stage · inputs: flow.cursors, work.bite, work.pooled, work.accepted, work.refused, work.retried
+-- grain: one row · key: stage · inputs: flow.cursors, work.bite, work.pooled, work.accepted, work.refused, work.retried, work.repairing
 with before as (
     select
         coalesce(max(pooled), 0) as pooled, coalesce(max(superseded), 0) as superseded,
@@ -14,7 +14,7 @@ step as (
         (select count(*) from work.accepted) as accepted,
         (select count(distinct seq) from work.refused where seq not in (from work.retried)) as refused,
         -- Documents that leave the quarantine.
-        (select count(*) from work.accepted where source_seq in (from work.retried)) as repaired
+        (select count(*) from work.repairing) as repaired
 )
 
 select

@@ -26,7 +26,8 @@ class Terminal:
 
     def __init__(self, home: Path, **environment: str):
         self.home = home
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("ORDERPIPE_")}
+        ours = ("ORDERPIPE_", "TAOBAO_", "SHOPIFY_", "WMS_", "KUAIDI100_", "DINGTALK_")
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.env |= {"ORDERPIPE_HOME": str(home), "PYTHONPATH": str(config.ROOT), "COLUMNS": "300", **environment}
 
     def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

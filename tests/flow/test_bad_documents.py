@@ -185,6 +185,27 @@ def test_a_repair_that_is_killed_half_way_is_finished_by_the_next_run(strict, wr
     ]
 
 
+def test_a_repaired_document_that_brought_nothing_new_is_counted_once_though_the_run_died(
+    new_pool, changed_config, write, state, refund, monkeypatch
+):
+    strict = [("quality/refunds.yaml", "arguments: {column: platform}", "arguments: {column: reason}")]
+    pool = new_pool(changed_config("reasons", strict))
+    case = refund("9001", "1", 20, "requested")
+    pool.take(write("taobao", state("1")), case.changed(reason=None), case)
+    assert open_cases(pool) == [2]
+    pool.reopen(changed_config("no reasons"))
+    with crash(monkeypatch, "vault", "repaired"):
+        pool.pool()
+    pool.reopen()
+    pool.pool()
+    assert open_cases(pool) == []
+    assert pool.failed_checks() == []
+    assert pool.rows("SELECT pooled, superseded, quarantined FROM flow.cursors") == [
+        {"pooled": 2, "superseded": 1, "quarantined": 0}
+    ]
+
+
+
 def test_a_run_killed_between_the_two_lakes_starts_again_as_if_nothing_was(
     pool, new_pool, write, state, refund, monkeypatch
 ):
