@@ -170,7 +170,10 @@ def _gate(run: Run) -> dict[str, list[int]]:
 
 def _commit_vault(run: Run) -> None:
     con = run.lake
-    con.execute("CREATE OR REPLACE TABLE work.changed_contacts AS FROM work.contacts EXCEPT FROM vault.pii.contacts")
+    con.execute(
+        """CREATE OR REPLACE TABLE work.changed_contacts AS
+           FROM work.contacts EXCEPT FROM vault.pii.contacts WHERE order_id IN (SELECT order_id FROM work.contacts)"""
+    )
     models.build(con, "core/quarantine", "work.quarantine")
     if _count(con, "work.changed_contacts") or _count(con, "work.quarantine"):
         with run.transaction("vault", "contacts"):
