@@ -75,12 +75,15 @@ class Sandbox:
 def sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Starts sandboxes: `sandbox(rate=0, orders_per_hour=0, …)`, any option of `python -m orderpipe.sandbox`.
 
-    Unless told otherwise the clock is stepped, starts at START, and no order appears by itself.
+    Unless told otherwise the clock is stepped, starts at START, no order appears by itself, and there are two shops.
     """
     running: list[Sandbox] = []
 
     def start(**options: Any) -> Sandbox:
-        chosen = {"port": 0, "rate": 0, "history": 0, "orders_per_hour": 0, "start": START, **options}
+        chosen = {
+            "port": 0, "rate": 0, "history": 0, "orders_per_hour": 0, "start": START, "shops": "taobao-hz,shopify-us",
+            **options,
+        }  # fmt: skip
         arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]
         process = subprocess.Popen(
             [sys.executable, "-m", "orderpipe.sandbox", *arguments],

@@ -153,6 +153,7 @@ def _due(run: Run, shop: Shop, client: Client, lane: Lane) -> list[DueWindow]:
         lag=policy.lag,
         now=run.started_at,
         first=first,
+        every=policy.every,
     )
 
 

@@ -29,12 +29,14 @@ def due(
     lag: timedelta,
     now: datetime,
     first: timedelta,
+    every: timedelta = timedelta(0),
 ) -> list[DueWindow]:
     """The windows of a lane that must be pulled now, oldest first.
 
-    span, overlap and lag are the platform's policy; first is how far back a lane that never pulled begins. A window
-    reaches back behind its predecessor's end by overlap, and ends lag before now: platforms show changes late. What
-    lies between two windows is due as well: a window asked for by hand may begin after the last one's end.
+    span, overlap, lag and every are the platform's policy; first is how far back a lane that never pulled begins. A
+    window reaches back behind its predecessor's end by overlap, and ends lag before now: platforms show changes late.
+    No new one begins before `every` has passed since the last one's end. What lies between two windows is due as
+    well: a window asked for by hand may begin after the last one's end.
     """
     lane = {"shop": shop_id, "kind": kind}
     windows = [
@@ -50,7 +52,10 @@ def due(
         f"SELECT reached, window_from FROM ({_REACHED}) WHERE window_from > reached", lane
     ).fetchall()
     (last,) = con.execute(f"SELECT max(window_to) FROM ({_REACHED})", lane).fetchone()
-    for reached, until in [*sorted(stretches), (last or (now - first).replace(microsecond=0), end)]:
+    latest = [(last or (now - first).replace(microsecond=0), end)]
+    if last and end - last < every:
+        latest = []
+    for reached, until in [*sorted(stretches), *latest]:
         while reached < min(until, end):
             start = reached - overlap if last else reached
             last = reached = min(start + span, until, end)

@@ -43,11 +43,13 @@ class Page:
 @dataclass(frozen=True)
 class WindowPolicy:
     """span: longest window to ask for in one go. overlap: how far a window reaches back behind the previous end.
-    lag: the end of a window stays this far behind platform time."""
+    lag: the end of a window stays this far behind platform time. every: a new window is not due before so much time
+    has passed since the last one, for lists that can only be read whole."""
 
     span: timedelta
     overlap: timedelta
     lag: timedelta
+    every: timedelta = timedelta(0)
 
     def overridden(self, settings: Mapping[str, Any]) -> "WindowPolicy":
         """This policy with window_span_minutes, window_overlap_minutes, window_lag_minutes of a shop's settings."""
@@ -55,7 +57,9 @@ class WindowPolicy:
         def minutes(name: str, default: timedelta) -> timedelta:
             return timedelta(minutes=float(settings.get(f"window_{name}_minutes", default / timedelta(minutes=1))))
 
-        return WindowPolicy(minutes("span", self.span), minutes("overlap", self.overlap), minutes("lag", self.lag))
+        return WindowPolicy(
+            minutes("span", self.span), minutes("overlap", self.overlap), minutes("lag", self.lag), self.every
+        )
 
 
 class Client(Protocol):
@@ -92,9 +96,3 @@ def credential(owner: Any, name: str) -> str:
     where = getattr(owner, "id", None) or owner.name
     problem = getattr(owner, "problem", "") or f"credential {name} is missing"
     raise ConfigError(problem, where=where, remedy=f"set the environment variable that its `{name}` refers to")
-
-
-def require_kind(client: Client, kind: str) -> None:
-    """Raises ValueError when the platform has no documents of this kind."""
-    if kind not in client.kinds:
-        raise ValueError(f"{client!r} has no documents of kind {kind!r}, only {', '.join(client.kinds)}")

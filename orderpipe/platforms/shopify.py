@@ -7,19 +7,16 @@ Token, cost and errors are in shopify_graphql.py, the queries in graphql/.
 import base64
 import hashlib
 import hmac
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-import httpx
 import msgspec
 
 from orderpipe.clock import Clock
-from orderpipe.config import Shop
 from orderpipe.errors import BadResponse
-from orderpipe.platforms.base import Page, RawPayload, Refused, Window, WindowPolicy, require_kind
-from orderpipe.platforms.http import new_client
+from orderpipe.platforms.base import Page, RawPayload, Refused, Window, WindowPolicy
+from orderpipe.platforms.client import ShopClient
 from orderpipe.platforms.shopify_graphql import AdminApi, Struggling, TooCostly
 from orderpipe.platforms.tokens import TokenStore
 
@@ -82,45 +79,23 @@ class _ProductStatus(msgspec.Struct, rename="camel"):
     product_update: _ProductUpdate
 
 
-class ShopifyClient:
+class ShopifyClient(ShopClient):
     """One Shopify shop. Settings: page_size (first guess), throttle_budget_seconds, read_timeout_seconds,
     window_*_minutes."""
 
-    kinds = ("order",)
+    # Windows end 5 minutes ago: the search index trails the orders.
+    windows: ClassVar = {
+        "order": WindowPolicy(span=timedelta(hours=6), overlap=timedelta(minutes=10), lag=timedelta(minutes=5))
+    }
 
-    def __init__(
-        self,
-        shop: Shop,
-        *,
-        tokens: TokenStore,
-        clock: Clock,
-        http: httpx.Client | None = None,
-        sleep: Callable[[float], Any] = time.sleep,
-    ):
-        self._shop = shop
-        timeout = float(shop.settings.get("read_timeout_seconds", 30))
-        self._http, self._owns_http = http or new_client(read_timeout=timeout), http is None
-        self._api = AdminApi(shop, tokens, clock, self._http, sleep)
-        self._first = min(MOST, int(shop.settings.get("page_size", FIRST_PAGE)))
-
-    def __repr__(self) -> str:
-        return f"ShopifyClient({self._shop.id!r})"
+    def _open(self, tokens: TokenStore, clock: Clock) -> None:
+        self._api = AdminApi(self._shop, tokens, clock, self._http, self._sleep)
+        self._first = min(MOST, int(self._shop.settings.get("page_size", FIRST_PAGE)))
 
     @property
     def warnings(self) -> list[str]:
         """What an operator should know though the calls succeeded."""
         return self._api.warnings
-
-    def close(self) -> None:
-        """Give back the connections this client opened."""
-        if self._owns_http:
-            self._http.close()
-
-    def policy(self, kind: str) -> WindowPolicy:
-        """Windows of 6 hours that end 5 minutes ago: the search index trails the orders."""
-        require_kind(self, kind)
-        default = WindowPolicy(span=timedelta(hours=6), overlap=timedelta(minutes=10), lag=timedelta(minutes=5))
-        return default.overridden(self._shop.settings)
 
     # Orders
 
@@ -130,13 +105,13 @@ class ShopifyClient:
 
         Raises BadResponse for anything but a complete page, and the kinds of `AdminApi.run`.
         """
-        require_kind(self, kind)
+        self._require(kind)
         for nodes in self._pages("orders_page", window, self._first):
             yield Page([self._completed(node, window) for node in nodes])
 
     def census(self, kind: str, window: Window) -> dict[str, datetime]:
         """Id and update time by a second walk, newest first, in larger pages of three fields."""
-        require_kind(self, kind)
+        self._require(kind)
         found: dict[str, datetime] = {}
         for nodes in self._pages("orders_census", window, MOST):
             for node in nodes:

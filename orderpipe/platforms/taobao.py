@@ -5,21 +5,18 @@ Source of every fact: platform documentation of TOP. The gateway itself (signatu
 
 import math
 import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-import httpx
 import msgspec
 
 from orderpipe.clock import Clock
-from orderpipe.config import Shop
 from orderpipe.errors import BadResponse
-from orderpipe.platforms.base import Page, RawPayload, Refused, Unanswered, Window, WindowPolicy, require_kind
-from orderpipe.platforms.http import new_client
+from orderpipe.platforms.base import Page, RawPayload, Refused, Unanswered, Window, WindowPolicy
+from orderpipe.platforms.client import ShopClient
 from orderpipe.platforms.tokens import TokenStore
 from orderpipe.platforms.top import TopGateway, parse_time, time_text
 
@@ -102,39 +99,18 @@ class _Item(msgspec.Struct):
     request_id: str = ""
 
 
-class TaobaoClient:
+class TaobaoClient(ShopClient):
     """One Taobao or Tmall shop. Settings: fullinfo_workers, page_size, sign_method, throttle_budget_seconds,
     read_timeout_seconds, window_*_minutes."""
 
-    kinds = ("order", "refund")
+    # Half an hour is the documentation's advice; the API refuses more than a day.
+    windows: ClassVar = dict.fromkeys(
+        ("order", "refund"),
+        WindowPolicy(span=timedelta(minutes=30), overlap=timedelta(minutes=3), lag=timedelta(minutes=1)),
+    )
 
-    def __init__(
-        self,
-        shop: Shop,
-        *,
-        tokens: TokenStore,
-        clock: Clock,
-        http: httpx.Client | None = None,
-        sleep: Callable[[float], Any] = time.sleep,
-    ):
-        self._shop, self._sleep = shop, sleep
-        timeout = float(shop.settings.get("read_timeout_seconds", 30))
-        self._http, self._owns_http = http or new_client(read_timeout=timeout), http is None
-        self._top = TopGateway(shop, tokens, clock, self._http, sleep)
-
-    def __repr__(self) -> str:
-        return f"TaobaoClient({self._shop.id!r})"
-
-    def close(self) -> None:
-        """Give back the connections this client opened."""
-        if self._owns_http:
-            self._http.close()
-
-    def policy(self, kind: str) -> WindowPolicy:
-        """Windows of 30 minutes (the documentation's advice; the API refuses more than a day)."""
-        require_kind(self, kind)
-        default = WindowPolicy(span=timedelta(minutes=30), overlap=timedelta(minutes=3), lag=timedelta(minutes=1))
-        return default.overridden(self._shop.settings)
+    def _open(self, tokens: TokenStore, clock: Clock) -> None:
+        self._top = TopGateway(self._shop, tokens, clock, self._http, self._sleep)
 
     def pull(self, kind: str, window: Window) -> Iterator[Page]:
         """Every trade or refund modified in the window.
@@ -142,7 +118,7 @@ class TaobaoClient:
         The first page carries the platform's count. Raises BadResponse after the last page when the list would not
         hold still or counts more than could be read, and the kinds of `TopGateway.call` at any time.
         """
-        require_kind(self, kind)
+        self._require(kind)
         listing = LISTINGS[kind]
         reported, rows, settled = self._settled(listing, window)
         if kind == "order":
@@ -159,7 +135,7 @@ class TaobaoClient:
 
     def census(self, kind: str, window: Window) -> dict[str, datetime]:
         """Id and modified time by a walk that never asks for the count and cuts the pages differently."""
-        require_kind(self, kind)
+        self._require(kind)
         listing = LISTINGS[kind]
         size = max(1, self._page_size(listing) * 2 // 5)
         fields = f"{listing.id_field},modified"

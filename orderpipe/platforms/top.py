@@ -6,7 +6,7 @@ Source of every fact: platform documentation of TOP, sections "Transport" and "E
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
@@ -17,9 +17,10 @@ import msgspec
 from orderpipe.clock import Clock
 from orderpipe.config import Shop
 from orderpipe.errors import BadResponse, NeedsReauthorisation, Throttled, Unavailable
+from orderpipe.platforms.authorisation import RenewedAuth
 from orderpipe.platforms.base import Refused, Unanswered, credential
 from orderpipe.platforms.http import Again, Retry, SteadyClock, endpoint, exchange, retry_after
-from orderpipe.platforms.tokens import Token, TokenStore, fingerprint
+from orderpipe.platforms.tokens import Token, TokenStore
 
 CHINA = timezone(timedelta(hours=8))
 T = TypeVar("T")
@@ -87,42 +88,51 @@ class _TokenResult(msgspec.Struct):
     expires_in: int | None = None
 
 
-class TopAuth(httpx.Auth):
-    """Adds the common parameters and the signature; on an expired session refreshes once and replays."""
+class TopAuth(RenewedAuth):
+    """Adds the common parameters and the signature to a call; renews an expired session."""
+
+    access = "session"
 
     def __init__(self, shop: Shop, tokens: TokenStore, clock: SteadyClock):
-        self._shop_id, self._tokens, self._clock = shop.id, tokens, clock
         self._app_key, self._secret = credential(shop, "app_key"), credential(shop, "app_secret")
         self._method = shop.settings.get("sign_method", "md5")
-        session, refresh_token = credential(shop, "session"), shop.credentials.get("refresh_token", "").strip()
-        self._origin = fingerprint(self._app_key, session, refresh_token)
-        self._configured = Token(session, refresh_token, origin=self._origin)
+        super().__init__(shop, tokens, clock, self._app_key, self._secret)
 
-    def token(self) -> Token:
-        """The newest token pair: the stored one if it grew out of the configured one, else the configured one."""
-        return self._tokens.get(self._shop_id, self._origin) or self._configured
+    def signed(self, request: httpx.Request, token: Token) -> httpx.Request:
+        return self._signed(request, {**dict(parse_qsl(request.content.decode())), "session": token.access_token})
 
-    def redact(self, text: str) -> str:
-        """The text without any secret of this shop that the platform may have echoed."""
-        token = self.token()
-        for secret in (self._secret, token.access_token, token.refresh_token, self._configured.access_token):
-            if secret:
-                text = text.replace(secret, "***")
-        return text
+    def expired(self, response: httpx.Response) -> bool:
+        error = _error_in(response.content)
+        return error is not None and error.is_session
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        params = dict(parse_qsl(request.read().decode()))
-        token = self.token()
-        response = yield self._signed(request, {**params, "session": token.access_token})
-        error = _error_in(response.read())
-        if error and error.is_session:
-            token = yield from self._refreshed(request, stale=token)
-            yield self._signed(request, {**params, "session": token.access_token})
+    def renewal(self, request: httpx.Request, token: Token) -> httpx.Request:
+        params = {"method": "taobao.top.auth.token.refresh", "refresh_token": token.refresh_token}
+        return self._signed(request, params)
+
+    def renewed(self, response: httpx.Response) -> Token:
+        error = _error_in(response.content)
+        if error and error.sub_code.startswith("isp."):
+            raise Again(Unavailable(f"refreshing the session failed: {error.sub_code}", where=self.shop_id))
+        if error:
+            raise self.reauthorise(f"refreshing the session was refused (code {error.code} {error.sub_code})")
+        try:
+            envelope = msgspec.json.decode(response.content, type=dict[str, dict[str, Any]])
+            text = envelope["top_auth_token_refresh_response"]["token_result"]
+            result = msgspec.json.decode(text, type=_TokenResult, strict=False)
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            # If the platform did exchange the token, the next attempt is refused and asks for a person.
+            what = "the answer to a session refresh could not be read"
+            raise Again(BadResponse(what, where=self.shop_id, remedy=_NEXT_RUN, scope="shop")) from None
+        return self.pair(result.access_token, result.refresh_token, result.expires_in)
+
+    def reauthorise(self, what: str) -> NeedsReauthorisation:
+        remedy = "authorise the shop again and set its session and refresh token (TAOBAO_SESSION, TAOBAO_REFRESH_TOKEN)"
+        return NeedsReauthorisation(what, where=self.shop_id, remedy=remedy)
 
     def _signed(self, request: httpx.Request, params: Mapping[str, str]) -> httpx.Request:
         common = {
             "app_key": self._app_key,
-            "timestamp": time_text(self._clock.now()),
+            "timestamp": time_text(self.clock.now()),
             "format": "json",
             "v": "2.0",
             "sign_method": self._method,
@@ -136,43 +146,6 @@ class TopAuth(httpx.Auth):
             content=urlencode(full).encode(),
             extensions=request.extensions,  # carries the timeouts
         )
-
-    def _refreshed(self, request: httpx.Request, stale: Token) -> Generator[httpx.Request, httpx.Response, Token]:
-        with self._tokens.refreshing(self._shop_id):
-            current = self.token()
-            if current != stale:  # another thread or process was faster
-                return current
-            if not current.refresh_token:
-                raise _reauthorise(self._shop_id, "the session has expired and there is no refresh token")
-            params = {"method": "taobao.top.auth.token.refresh", "refresh_token": current.refresh_token}
-            response = yield self._signed(request, params)
-            fresh = self._token_from(response.read())
-            # A refresh token works once: the new pair must be safe before anything depends on it.
-            self._tokens.set(self._shop_id, fresh)
-            return fresh
-
-    def _token_from(self, content: bytes) -> Token:
-        error = _error_in(content)
-        if error and error.sub_code.startswith("isp."):
-            raise Again(Unavailable(f"refreshing the session failed: {error.sub_code}", where=self._shop_id))
-        if error:
-            what = f"refreshing the session was refused (code {error.code} {error.sub_code})"
-            raise _reauthorise(self._shop_id, what)
-        try:
-            envelope = msgspec.json.decode(content, type=dict[str, dict[str, Any]])
-            text = envelope["top_auth_token_refresh_response"]["token_result"]
-            result = msgspec.json.decode(text, type=_TokenResult, strict=False)
-        except (msgspec.MsgspecError, KeyError, TypeError):
-            # If the platform did exchange the token, the next attempt is refused and asks for a person.
-            what = "the answer to a session refresh could not be read"
-            raise Again(BadResponse(what, where=self._shop_id, remedy=_NEXT_RUN, scope="shop")) from None
-        expires = self._clock.now() + timedelta(seconds=result.expires_in) if result.expires_in else None
-        return Token(result.access_token, result.refresh_token, expires, self._origin)
-
-
-def _reauthorise(where: str, what: str) -> NeedsReauthorisation:
-    remedy = "authorise the shop again and set its session and refresh token (TAOBAO_SESSION, TAOBAO_REFRESH_TOKEN)"
-    return NeedsReauthorisation(what, where=where, remedy=remedy)
 
 
 class TopGateway:
@@ -212,7 +185,7 @@ class TopGateway:
         """What an error_response means, by the documentation's table."""
         what = self._auth.redact(str(error))
         if error.is_session:
-            return _reauthorise(where, f"the session is refused ({what})")
+            return self._auth.reauthorise(f"the session is refused ({what})")
         if error.code == 7:
             return self._judge_limit(error, what, where)
         if error.sub_code.startswith("isp.") or error.code == 10 or error.sub_code == _TRY_LATER:

@@ -26,6 +26,9 @@ def main() -> None:
     parser.add_argument(
         "--goods", type=Path, default=Path("config/goods.csv"), help="goods master (default: %(default)s)"
     )
+    parser.add_argument(
+        "--shops", type=lambda text: text.split(","), metavar="ID,…", help="only these shops (default: all)"
+    )
     parser.add_argument("--env", action="store_true", help="print the credentials as NAME=value lines and stop")
     chosen = parser.parse_args()
     if chosen.env:
@@ -43,6 +46,7 @@ def main() -> None:
         pace=chosen.pace,
         start=chosen.start,
         goods=chosen.goods,
+        shops=chosen.shops,
     )
 
 

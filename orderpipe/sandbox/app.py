@@ -1,6 +1,7 @@
 """The sandbox assembled: one web application, one process."""
 
 import time
+from collections.abc import Collection
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -53,18 +54,26 @@ def serve(
     pace: float = 1.0,
     start: datetime | None = None,
     goods: str | Path = "config/goods.csv",
+    shops: Collection[str] | None = None,
     quiet: bool = False,
 ) -> None:
     """Run until SIGTERM or SIGINT; both stop at once, also in the middle of a hanging request.
 
     port 0 takes a free one. rate: simulated seconds per real second, 0 for a stepped clock. history_hours: past life
     lived through before the first request. pace: speed of an order's life. start: first reading of the clock (UTC
-    where it has no offset; None for now). Prints one line with the address when it listens, unless quiet.
-    Raises OSError or ValueError when the goods master cannot be read.
+    where it has no offset; None for now). shops: ids of the shops that exist; None for all. Prints one line with the
+    address when it listens, unless quiet.
+    Raises OSError or ValueError when the goods master cannot be read or a shop is unknown.
     """
     clock = Clock(time.time() if start is None else epoch(start), rate)
     world = World(
-        load_goods(goods), clock, seed=seed, history=history_hours * 3600, orders_per_hour=orders_per_hour, pace=pace
+        load_goods(goods),
+        clock,
+        seed=seed,
+        history=history_hours * 3600,
+        orders_per_hour=orders_per_hour,
+        pace=pace,
+        shops=shops,
     )
     config = uvicorn.Config(
         build(world),

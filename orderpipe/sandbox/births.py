@@ -8,14 +8,24 @@ from random import Random
 from typing import Any
 
 from orderpipe.sandbox import people
+from orderpipe.sandbox.habits import HABITS
 from orderpipe.sandbox.model import Buyer, Goods, Line, Order, Receiver, Shop, allocate
 from orderpipe.sandbox.places import BY_PROVINCE, PROVINCES
 
 BUYERS = 400  # regular buyers per shop; the first of them buy most
 SHARED_IDS = 3  # identity numbers that several buyers use
-IDS_START = 1_577_836_800  # 2020-01-01T00:00:00Z, so that ids keep their length for decades
-DISCOUNTS = {"CNY": (500, 1000, 1200, 3000), "USD": (200, 300, 500, 1000)}
-POSTAGE = {"CNY": (0, 0, 0, 800, 1200), "USD": (0, 0, 500, 800, 1500)}
+DISCOUNTS = {
+    "CNY": (500, 1000, 1200, 3000),
+    "USD": (200, 300, 500, 1000),
+    "SGD": (200, 300, 500, 1000),
+    "MYR": (500, 1000, 1500, 3000),
+}
+POSTAGE = {
+    "CNY": (0, 0, 0, 800, 1200),
+    "USD": (0, 0, 500, 800, 1500),
+    "SGD": (0, 0, 199, 399),
+    "MYR": (0, 0, 490, 790),
+}
 
 
 def make_order(
@@ -24,17 +34,20 @@ def make_order(
     """The order with that number of a shop, placed at `at` (epoch seconds), unpaid.
 
     wishes: overrides of the control endpoint (province, city, district, address, name, phone, country, skus, quantity,
-    message, memo, ip, id_number, test). Returns the order, its random stream (for its life) and the personal data
-    planted in its notes, by kind. Raises KeyError for an unknown sku, province or country.
+    message, memo, ip, id_number, test, cod, presale). Returns the order, its random stream (for its life) and the
+    personal data planted in its notes, by kind. Raises KeyError for an unknown sku, province or country.
     """
     rng = Random(f"{seed}/{shop.id}/{number}")
-    buyer = _buyer(seed, shop.id, int(BUYERS * rng.random() ** 2.5))
+    buyer = _buyer(seed, shop.platform, shop.id, int(BUYERS * rng.random() ** 2.5))
     if "country" in wishes or ("province" in wishes and buyer.receiver.country != "CN"):
         buyer = _buyer_in(rng, number, wishes.get("country", "CN"))
     receiver = _receiver(rng, buyer, wishes)
+    habits = HABITS[shop.platform]
+    order_id = habits.order_id(number, at, rng)
     order = Order(
         shop=shop,
-        id=_order_id(shop, number, at, rng),
+        id=order_id,
+        no=habits.order_no(order_id, at),
         name=f"#{1001 + number // 2 + (900_000 if number % 2 else 0)}",
         buyer=buyer,
         receiver=receiver,
@@ -52,7 +65,8 @@ def make_order(
     planted = _notes(rng, order)
     order.ip = _payment_ip(rng, order) if shop.platform == "shopify" else None
     order.id_number = _identity(seed, rng, order)
-    for name in ("message", "memo", "ip", "id_number", "test"):
+    order.cod = habits.on_delivery > 0 and people.chance(rng, habits.on_delivery)
+    for name in ("message", "memo", "ip", "id_number", "test", "cod", "presale"):
         if name in wishes:
             setattr(order, name, wishes[name])
     return order, rng, planted
@@ -70,10 +84,11 @@ def oaid(seed: int, order: Order) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _buyer(seed: int, shop_id: str, index: int) -> Buyer:
+def _buyer(seed: int, platform: str, shop_id: str, index: int) -> Buyer:
     rng = Random(f"{seed}/{shop_id}/buyer/{index}")
-    at_home = not shop_id.startswith("shopify") or index % 4 == 0
-    return (people.china_buyer if at_home else people.abroad_buyer)(rng, f"{shop_id}/{index}")
+    country = HABITS[platform].country or ("CN" if index % 4 == 0 else None)
+    key = f"{shop_id}/{index}"
+    return people.china_buyer(rng, key) if country == "CN" else people.abroad_buyer(rng, key, country)
 
 
 def _buyer_in(rng: Random, number: int, country: str) -> Buyer:
@@ -94,13 +109,6 @@ def _receiver(rng: Random, buyer: Buyer, wishes: dict[str, Any]) -> Receiver:
     return replace(receiver, **changes)
 
 
-def _order_id(shop: Shop, number: int, at: int, rng: Random) -> int:
-    second, tail = at - IDS_START, rng.randrange(900)
-    if shop.platform == "taobao":
-        return 3_300_000_000_000_000_000 + second * 10**9 + number % 10**6 * 1000 + tail
-    return 820_000_000_000_000_000 + second * 10**8 + number % 10**5 * 1000 + tail
-
-
 def _basket(rng: Random, shop: Shop, goods: list[Goods], order_id: int, wishes: dict[str, Any]) -> list[Line]:
     by_sku = {item.sku: item for item in goods}
     if "skus" in wishes:
@@ -116,9 +124,12 @@ def _basket(rng: Random, shop: Shop, goods: list[Goods], order_id: int, wishes: 
         picks = [
             (item, rng.choices((1, 2, 3, 6), (78, 15, 5, 2))[0]) for item in rng.sample(goods, min(count, len(goods)))
         ]
-    lines = [
-        Line(order_id + n, item, quantity, item.price(shop.currency)) for n, (item, quantity) in enumerate(picks, 1)
-    ]
+    if HABITS[shop.platform].one_line:
+        del picks[1:]
+    if HABITS[shop.platform].units:
+        picks = [(item, 1) for item, quantity in picks for _ in range(quantity)]
+    first = order_id * 100 if shop.platform == "jd" else order_id  # there, neighbours have neighbouring numbers
+    lines = [Line(first + n, item, quantity, item.price(shop.currency)) for n, (item, quantity) in enumerate(picks, 1)]
     if "skus" not in wishes:
         for line in lines:
             if people.chance(rng, 0.2):
@@ -127,9 +138,9 @@ def _basket(rng: Random, shop: Shop, goods: list[Goods], order_id: int, wishes: 
                 line.adjust = -min(rng.choice((100, 200, 500)), line.gross - line.discount)
             if shop.platform == "shopify" and people.chance(rng, 0.015):
                 line.deleted = True
-        if people.chance(rng, 0.08):
+        if people.chance(rng, 0.08) and not HABITS[shop.platform].one_line:
             gift = by_sku.get(rng.choice(("GIFT-CARD", "GIFT-COASTER")), goods[-1])
-            lines.append(Line(order_id + len(lines) + 1, gift, 1, 0, is_gift=True))
+            lines.append(Line(first + len(lines) + 1, gift, 1, 0, is_gift=True))
     if len(lines) == 1 and shop.platform == "taobao":
         lines[0].id = order_id  # with one line oid == tid
     return lines
@@ -141,7 +152,7 @@ def _discount(rng: Random, order: Order) -> None:
     wished = rng.choice(DISCOUNTS[order.shop.currency])
     if people.chance(rng, 0.3) and wished * 3 <= sum(totals):
         order.order_discount = wished
-        order.discount_name = "店铺满减" if order.shop.platform == "taobao" else "Season sale"
+        order.discount_name = "店铺满减" if order.shop.currency == "CNY" else "Season sale"
         order.discount_code = "WELCOME" if order.shop.platform == "shopify" and people.chance(rng, 0.5) else ""
         for line, share in zip(order.lines, allocate(wished, totals), strict=True):
             line.allocated = share

@@ -19,7 +19,7 @@ from orderpipe.sandbox.world import Settings, World
 
 WISHES = frozenset({
     "state", "province", "city", "district", "address", "name", "phone", "country", "skus", "quantity",
-    "message", "memo", "ip", "id_number", "test", "ages",
+    "message", "memo", "ip", "id_number", "test", "cod", "presale", "ages",
 })  # fmt: skip
 ADDRESS = frozenset({"name", "phone", "city", "district", "address"})
 Act = Callable[[Request, dict[str, Any]], Any]
@@ -36,10 +36,12 @@ class Mistake(Exception):
 def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
     """All control routes. platforms: the modules served, for their faults and their names of statuses."""
     kinds = {module.NAME: TRANSPORT | module.FAULTS for module in platforms}
-    status_of = {module.NAME: module.platform_status for module in platforms if hasattr(module, "platform_status")}
+    shops = {module.NAME: module for module in platforms if hasattr(module, "platform_status")}
 
     def describe(order: Order) -> dict[str, Any]:
-        return truth.describe(order, status_of[order.shop.platform](order))
+        module = shops[order.shop.platform]
+        shown = getattr(module, "visible", None)
+        return truth.describe(order, module.platform_status(order), shown is None or shown(order))
 
     # ---- clock
 
@@ -76,7 +78,7 @@ def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
             made = [world.make_by_hand(shop_id, world.now - int(spread * n / count), wishes) for n in range(count)]
         except KeyError as error:
             raise Mistake(f"not in this world: {error}") from None
-        return {"ids": [str(order.id) for order in made]}
+        return {"ids": [order.no for order in made]}
 
     def advance(request: Request, asked: dict[str, Any]) -> Any:
         order = find(request)
@@ -100,8 +102,8 @@ def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
 
     def find(request: Request) -> Order:
         try:
-            return world.find(int(request.path_params["id"]))
-        except (KeyError, ValueError):
+            return world.find(request.path_params["id"])
+        except KeyError:
             raise Mistake("no such order", 404) from None
 
     # ---- faults and settings
@@ -185,6 +187,20 @@ def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
     def credentials(request: Request, asked: dict[str, Any]) -> Any:
         return world.credentials.environment()
 
+    def change_credentials(request: Request, asked: dict[str, Any]) -> Any:
+        shop_id, act = asked.get("shop"), asked.get("do")
+        if shop_id not in world.shops:
+            raise Mistake(f"no such shop; there are {', '.join(world.shops)}")
+        if act == "expire":
+            world.credentials.expire(shop_id, world.now)
+        elif act == "revoke":
+            world.credentials.revoke(shop_id)
+        elif act == "authorise":
+            world.credentials.authorise(shop_id, world.now)
+        else:
+            raise Mistake("do must be expire, revoke or authorise")
+        return world.credentials.environment()
+
     table: list[tuple[str, str, Act]] = [
         ("GET", "/clock", read_clock),
         ("POST", "/clock", move_clock),
@@ -205,6 +221,7 @@ def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
         ("GET", "/receipts", receipts),
         ("GET", "/personal", personal),
         ("GET", "/credentials", credentials),
+        ("POST", "/credentials", change_credentials),
     ]
     return [_route(world, verb, "/_control" + path, act) for verb, path, act in table]
 

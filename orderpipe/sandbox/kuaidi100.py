@@ -223,8 +223,8 @@ def _platform_order(world: World, number: str, oaid: str) -> Order | None:
     if oaid in world.by_oaid:
         return world.by_oaid[oaid]
     try:
-        return world.find(int(number))
-    except (KeyError, ValueError):
+        return world.find(number)
+    except KeyError:
         return None
 
 

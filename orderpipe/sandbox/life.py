@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from orderpipe.sandbox import people
+from orderpipe.sandbox.habits import HABITS
 from orderpipe.sandbox.model import Line, Order, Refund, Shipment
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def draw_plan(rng: Random, order: Order, pace: float) -> Plan:
     def between(low: int, high: int) -> int:
         return max(1, int(low * (high / low) ** rng.random() / pace))
 
-    taobao = order.shop.platform == "taobao"
-    two_payments = people.chance(rng, 0.04)
+    habits = HABITS[order.shop.platform]
+    two_payments = (people.chance(rng, habits.two_payments) or order.presale) and not order.cod
     if two_payments:
         order.presale = True
         order.deposit = max(1, order.payable // 5)
@@ -86,12 +87,12 @@ def draw_plan(rng: Random, order: Order, pace: float) -> Plan:
         if two_payments
         else (between(20, 20 * MINUTE) if people.chance(rng, 0.93) else None),
         close_after=between(DAY, DAY + HOUR),
-        release_after=between(3 * HOUR, 20 * HOUR) if taobao and people.chance(rng, 0.02) else None,
+        release_after=between(3 * HOUR, 20 * HOUR) if habits.held and people.chance(rng, habits.held) else None,
         ship_after=between(4 * HOUR, 30 * HOUR),
         complete_after=between(2 * DAY, 9 * DAY),
         readdress_after=between(15 * MINUTE, 4 * HOUR) if people.chance(rng, 0.02) else None,
-        memo_after=between(5 * MINUTE, 5 * HOUR) if taobao and people.chance(rng, 0.15) else None,
-        complaint=complaint,
+        memo_after=between(5 * MINUTE, 5 * HOUR) if habits.noted and people.chance(rng, habits.noted) else None,
+        complaint=None if order.cod else complaint,
     )
 
 
@@ -115,9 +116,12 @@ def deposit(world: World, order: Order, at: int) -> None:
 
 
 def pay(world: World, order: Order, at: int) -> None:
-    """Payment in full. What the order's plan holds for later starts to run now."""
+    """Payment in full, or the confirmation of an order that is paid on delivery. What the order's plan holds for
+    later starts to run now."""
     _require(order.phase in ("unpaid", "deposit"), order)
-    order.phase, order.paid_at = "paid", at
+    order.phase, order.confirmed_at = "paid", at
+    if not order.cod:
+        order.paid_at = at
     if plan := order.plan:
         order.hold = plan.release_after is not None
         later = [
@@ -135,8 +139,8 @@ def pay(world: World, order: Order, at: int) -> None:
 
 
 def close(world: World, order: Order, at: int) -> None:
-    """Closed before payment in full."""
-    _require(order.phase in ("unpaid", "deposit"), order)
+    """Closed before payment in full; on delivery: before it is shipped."""
+    _require(order.phase in ("unpaid", "deposit") or (order.cod and order.phase == "paid"), order)
     order.phase, order.closed_at = "closed", at
     world.touch(order, at)
 
@@ -180,6 +184,8 @@ def complete(world: World, order: Order, at: int) -> None:
     """Received: confirmed by the buyer, or delivered where the platform knows no confirmation."""
     _require(order.phase == "shipped", order)
     order.phase, order.completed_at = "completed", at
+    if order.cod:
+        order.paid_at = at
     for shipment in order.shipments:
         shipment.delivered_at = at
     world.touch(order, at)
@@ -296,7 +302,7 @@ def advance(
     """
     _require(to in TARGETS, order)
     order.plan = None
-    if to == "closed" and order.phase in ("unpaid", "deposit"):
+    if to == "closed" and (order.phase in ("unpaid", "deposit") or (order.cod and order.phase == "paid")):
         return close(world, order, at)
     if order.phase in ("unpaid", "deposit"):
         pay(world, order, at)
@@ -335,7 +341,7 @@ def _ship_by_hand(world: World, order: Order, at: int) -> None:
 def _ship_later(world: World, order: Order, at: int) -> None:
     """What stopped a paid order is over: it ships when it would have, or some time from now where that has passed."""
     if (plan := order.plan) and order.phase == "paid":
-        world.schedule(max(order.paid_at + plan.ship_after, at + plan.ship_after // 4), "ship", order)
+        world.schedule(max(order.confirmed_at + plan.ship_after, at + plan.ship_after // 4), "ship", order)
 
 
 def _complain(world: World, order: Order, at: int) -> None:

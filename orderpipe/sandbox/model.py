@@ -22,6 +22,26 @@ class Shop:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """The ids of some goods on one platform, as text of digits; goods of one product share product_id."""
+
+    product_id: str
+    sku_id: str
+
+
+# Where the product and sku ids of the platforms that are not in the goods master begin.
+LISTINGS = {
+    "pinduoduo": (56_300_000_000, 1_470_000_000_000),
+    "douyin": (3_520_000_000_000_000_000, 1_760_000_000_000_000_000),
+    "jd": (10_020_000_000_000, 100_012_000_000),
+    "shopee": (24_600_000_000, 112_300_000_000),
+    "lazada": (3_020_000_000, 15_400_000_000),
+}
+# Prices abroad, in hundredths of the price in US dollars, rounded to ten cents.
+ABROAD = {"USD": 100, "SGD": 135, "MYR": 440}
+
+
+@dataclass(frozen=True, slots=True)
 class Goods:
     """One row of the goods master."""
 
@@ -39,7 +59,19 @@ class Goods:
     stock: dict[str, int]
 
     def price(self, currency: str) -> int:
-        return self.price_cny if currency == "CNY" else self.price_usd
+        """The list price, whole cents."""
+        if currency in ("CNY", "USD"):
+            return self.price_cny if currency == "CNY" else self.price_usd
+        return self.price_usd * ABROAD[currency] // 1000 * 10
+
+    def listing(self, platform: str) -> Listing:
+        """The goods' ids on a platform. Raises KeyError for one we do not know."""
+        if platform == "taobao":
+            return Listing(str(self.taobao_num_iid), self.taobao_sku_id)
+        if platform == "shopify":
+            return Listing(self.shopify_product_id, self.shopify_variant_id)
+        product, sku = LISTINGS[platform]
+        return Listing(str(product + self.taobao_num_iid % 10**6), str(sku + int(self.taobao_sku_id) % 10**6))
 
 
 def load_goods(path: str | Path) -> list[Goods]:
@@ -170,10 +202,15 @@ class Buyer:
 
 @dataclass(slots=True)
 class Order:
-    """An order as it truly is. phase: unpaid, deposit, paid, part_shipped, shipped, completed, closed."""
+    """An order as it truly is. phase: unpaid, deposit, paid, part_shipped, shipped, completed, closed.
+
+    no: the number the platform shows. cod: paid in cash on delivery; such an order is in phase paid from its
+    confirmation on, and paid_at is when it is completed.
+    """
 
     shop: Shop
     id: int
+    no: str
     name: str
     buyer: Buyer
     receiver: Receiver
@@ -191,6 +228,8 @@ class Order:
     flag: int = 0
     presale: bool = False
     deposit: int = 0
+    cod: bool = False
+    confirmed_at: int | None = None
     guest: bool = False
     test: bool = False
     presentment: str = ""

@@ -3,7 +3,16 @@
 from random import Random
 
 from orderpipe.sandbox.model import Buyer, Receiver
-from orderpipe.sandbox.places import ABROAD, BY_PROVINCE, ESTATES, PROVINCES, ROADS, VAGUE, Province
+from orderpipe.sandbox.places import (
+    ABROAD,
+    BY_PROVINCE,
+    ESTATES,
+    PROVINCES,
+    ROADS,
+    SOUTH_EAST_ASIA,
+    VAGUE,
+    Province,
+)
 
 SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎"
 GIVEN = (
@@ -42,6 +51,15 @@ LAST = (
     "Ng",
     "Yamada",
 )
+# Calling code and the range of numbers behind it, by country.
+CALLING = {
+    "GB": ("+44", 2 * 10**9, 10**10),
+    "DE": ("+49", 2 * 10**9, 10**10),
+    "BR": ("+55", 2 * 10**9, 10**10),
+    "KR": ("+82", 2 * 10**9, 10**10),
+    "SG": ("+65", 8 * 10**7, 10**8),
+    "MY": ("+60", 10**8, 2 * 10**8),
+}
 PREFIXES = ("130", "135", "136", "138", "139", "150", "151", "158", "159", "176", "180", "186", "188", "189", "198")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
@@ -159,10 +177,10 @@ def china_buyer(rng: Random, key: str) -> Buyer:
 def abroad_buyer(rng: Random, key: str, country: str | None = None) -> Buyer:
     """A buyer outside China. Raises IndexError for a country we do not know."""
     weighted = [place for place in ABROAD for _ in range(4 if place.country == "US" else 1)]
-    place = rng.choice([p for p in weighted if country in (None, p.country)])
+    place = rng.choice([p for p in weighted + SOUTH_EAST_ASIA if p.country == country] if country else weighted)
     first, last = rng.choice(FIRST), rng.choice(LAST)
-    code = {"US": "+1", "CA": "+1", "GB": "+44", "DE": "+49", "BR": "+55", "KR": "+82"}[place.country]
-    phone = f"{code}{rng.randrange(2 * 10**9, 10**10)}"
+    code, low, high = CALLING.get(place.country, ("+1", 2 * 10**9, 10**10))
+    phone = f"{code}{rng.randrange(low, high)}"
     street = rng.choice(place.streets)
     house = rng.randrange(1, 2400)
     receiver = Receiver(
@@ -192,7 +210,7 @@ def sales_tax(receiver: Receiver) -> int:
 
 def buyer_currency(receiver: Receiver) -> str:
     """The currency a buyer at that place sees."""
-    return next((p.currency for p in ABROAD if p.country == receiver.country), "USD")
+    return next((p.currency for p in ABROAD + SOUTH_EAST_ASIA if p.country == receiver.country), "USD")
 
 
 def write_note(

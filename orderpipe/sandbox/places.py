@@ -105,3 +105,11 @@ ABROAD = [
     Abroad("BR", "São Paulo", "SP", "São Paulo", "01310-100", 177, "USD", 0, ("Avenida Paulista", "Rua Augusta")),
     Abroad("KR", "Seoul", "KR-11", "Seoul", "04524", 121, "USD", 0, ("Sejong-daero", "Toegye-ro")),
 ]
+# Places of buyers on platforms that sell in one country only.
+SOUTH_EAST_ASIA = [
+    Abroad("SG", "", "", "Singapore", "238823", 116, "SGD", 0, ("Orchard Road", "Serangoon Road", "Joo Chiat Road")),
+    Abroad("SG", "", "", "Singapore", "520123", 118, "SGD", 0, ("Tampines Street 11", "Bedok North Avenue 3")),
+    Abroad("MY", "Selangor", "", "Petaling Jaya", "47301", 175, "MYR", 0, ("Jalan Damansara", "Jalan Utara")),
+    Abroad("MY", "Penang", "", "George Town", "10200", 60, "MYR", 0, ("Lebuh Chulia", "Jalan Burma")),
+    Abroad("MY", "Johor", "", "Johor Bahru", "80100", 161, "MYR", 0, ("Jalan Wong Ah Fook", "Jalan Tebrau")),
+]

@@ -245,8 +245,8 @@ def _move_stock(world: World, order: DeliveryOrder, available: int, locked: int)
 
 def _platform_order(world: World, number: str) -> Order | None:
     try:
-        return world.find(int(number))
-    except (KeyError, ValueError):
+        return world.find(number)
+    except KeyError:
         return None
 
 

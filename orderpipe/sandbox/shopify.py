@@ -75,6 +75,8 @@ def access_token(call: Call) -> Answer:
     if (asked.get("client_id"), asked.get("client_secret")) != expected:
         return Answer({"error": "invalid_client", "error_description": "Client authentication failed"}, 401)
     token = call.world.credentials.grant_shopify(call.world.now)
+    if token is None:
+        return Answer({"error": "app_not_installed", "error_description": "The app is not installed on this shop"}, 400)
     return Answer({"access_token": token, "scope": SCOPES, "expires_in": DAY - 1})
 
 
@@ -90,7 +92,7 @@ def graphql(call: Call) -> Answer:
         return Answer({"errors": "Not Found"}, 404)
     headers = {"X-Shopify-API-Version": call.path["version"] if call.path["version"] in SUPPORTED else SUPPORTED[0]}
     if call.fault("expired_token"):
-        world.credentials.revoke_shopify()
+        world.credentials.expire("shopify-us", world.now)
     if not world.credentials.knows_shopify(call.headers.get("x-shopify-access-token", ""), world.now):
         return Answer(
             {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"},

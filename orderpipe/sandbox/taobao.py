@@ -30,6 +30,7 @@ FAULTS = frozenset({
     "business_busy", "throttle", "expired_token", "missing_field", "wrong_count", "duplicate_rows",
     "shifted_page", "late_commit",
 })  # fmt: skip
+SHOP = "taobao-hz"
 DAY = 86400
 RECENT = 90 * DAY  # trades.sold.get looks back three months
 OAID_NEEDS = frozenset({"receiver_name", "receiver_address", "created", "receiver_mobile", "receiver_phone"})
@@ -134,7 +135,7 @@ def refund_get(call: Call, params: Params) -> dict[str, Any]:
 
 def token_refresh(call: Call, params: Params) -> dict[str, Any]:
     """A new pair of tokens for a refresh token, which is spent by this; token_result is JSON text inside JSON."""
-    session = call.world.credentials.refresh_session(need(params, "refresh_token"), call.world.now)
+    session = call.world.credentials.refresh(SHOP, need(params, "refresh_token"), call.world.now)
     if session is None:
         raise Refusal(15, "Remote service error", "isv.invalid-refresh-token", "refresh_token 无效或已使用")
     life_time = session.expires_at - call.world.now
@@ -217,7 +218,7 @@ METHODS: dict[str, tuple[Method, bool]] = {
 
 
 def _shop(call: Call) -> ShopState:
-    return call.world.shops[call.world.credentials.session.shop_id]
+    return call.world.shops[SHOP]
 
 
 def _trade(call: Call, params: Params) -> Order:

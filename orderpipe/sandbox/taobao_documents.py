@@ -44,7 +44,7 @@ def _trade(order: Order) -> dict[str, Any]:
     who, lines = order.receiver, order.lines
     document = {
         "tid": order.id,
-        "tid_str": str(order.id),
+        "tid_str": order.no,
         "type": "step" if order.presale else "fixed",
         "status": trade_status(order),
         "seller_nick": order.shop.name,

@@ -111,9 +111,9 @@ def _authenticate(call: Call, params: Params, methods: dict[str, tuple[Method, b
 
 
 def _check_session(call: Call, params: Params) -> None:
-    world, session = call.world, call.world.credentials.session
+    world, session = call.world, call.world.credentials.grants["taobao-hz"]
     if call.fault("expired_token"):
-        world.credentials.expire_session(world.now)
+        world.credentials.expire(session.shop_id, world.now)
     if not params.get("session"):
         raise Refusal(26, "Missing session")
     if params["session"] != session.access_token:

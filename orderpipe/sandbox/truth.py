@@ -36,7 +36,7 @@ def status(order: Order) -> str:
 def snapshot(order: Order) -> dict[str, Any]:
     """The state an effect met, for judging it: was the order still to be shipped when the instruction arrived?"""
     return {
-        "platform_order_no": str(order.id),
+        "platform_order_no": order.no,
         "status": status(order),
         "hold": order.hold,
         "refund_open": order.refund_open,
@@ -44,17 +44,17 @@ def snapshot(order: Order) -> dict[str, Any]:
     }
 
 
-def describe(order: Order, platform_status: str) -> dict[str, Any]:
+def describe(order: Order, platform_status: str, listed: bool = True) -> dict[str, Any]:
     """One order in full; money as decimal text in the order's currency, times ISO 8601 UTC.
 
     paid_amount is what was paid so far, refunds not taken off; payable_amount what the buyer owes in all.
-    visible: order search shows the newest change.
+    listed: order search shows the order at all (some platforms hide unpaid ones); visible: also its newest change.
     """
     who = order.receiver
     return {
         "platform": order.shop.platform,
         "shop_id": order.shop.id,
-        "platform_order_no": str(order.id),
+        "platform_order_no": order.no,
         "status": status(order),
         "platform_status": platform_status,
         "created": iso(order.created),
@@ -92,7 +92,9 @@ def describe(order: Order, platform_status: str) -> dict[str, Any]:
         "is_test": order.test,
         "is_presale": order.presale,
         "hold": order.hold,
-        "visible": order.indexed == order.modified,
+        "is_cod": order.cod,
+        "listed": listed,
+        "visible": listed and order.indexed == order.modified,
     }
 
 
@@ -101,7 +103,7 @@ def _line(order: Order, line: Line) -> dict[str, Any]:
     return {
         "platform_line_id": str(line.id),
         "sku": line.goods.sku,
-        "name": line.goods.name if order.shop.platform == "taobao" else line.goods.name_en,
+        "name": line.goods.name if order.shop.currency == "CNY" else line.goods.name_en,
         "quantity": line.quantity,
         "ship_quantity": line.quantity - line.removed,
         "unit_price": money(line.price),

@@ -6,6 +6,7 @@ and leaves a consistent world; that thread is the lock.
 
 import heapq
 from bisect import bisect_left, insort
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -14,11 +15,17 @@ from orderpipe.sandbox import births, life
 from orderpipe.sandbox.clock import Clock
 from orderpipe.sandbox.credentials import Credentials
 from orderpipe.sandbox.faults import Faults
+from orderpipe.sandbox.habits import HABITS
 from orderpipe.sandbox.model import Goods, Order, Refund, Shop
 from orderpipe.sandbox.receipts import Receipts
 
 SHOPS = (
     Shop("taobao-hz", "taobao", "杭州家居旗舰店", "CNY"),
+    Shop("pinduoduo-hz", "pinduoduo", "杭州家居专营店", "CNY"),
+    Shop("douyin-hz", "douyin", "杭州家居官方旗舰店", "CNY"),
+    Shop("jd-hz", "jd", "杭州家居京东旗舰店", "CNY"),
+    Shop("shopee-sg", "shopee", "Hangzhou Home SG", "SGD"),
+    Shop("lazada-my", "lazada", "Hangzhou Home MY", "MYR"),
     Shop("shopify-us", "shopify", "demo", "USD", index_lag=60),
 )
 PERSONAL = ("phones", "names", "addresses", "id_numbers", "ips", "emails", "oaids")
@@ -31,6 +38,7 @@ class ShopState:
 
     shop: Shop
     orders: dict[int, Order] = field(default_factory=dict)
+    by_no: dict[str, Order] = field(default_factory=dict)
     by_modified: list[tuple[int, int]] = field(default_factory=list)
     by_created: list[tuple[int, int]] = field(default_factory=list)
     refunds: dict[int, tuple[Order, Refund]] = field(default_factory=dict)
@@ -59,7 +67,8 @@ class Settings:
 
 class World:
     """A world from a seed. clock: its time. history: seconds of past life to live through at once.
-    orders_per_hour: of each shop. pace: speed of an order's life (1 = as in real life)."""
+    orders_per_hour: of each shop. pace: speed of an order's life (1 = as in real life). shops: ids of the shops there
+    are; None for all. Raises ValueError for a shop nobody knows."""
 
     def __init__(
         self,
@@ -70,6 +79,7 @@ class World:
         history: float = 0,
         orders_per_hour: float = 60,
         pace: float = 1.0,
+        shops: Collection[str] | None = None,
     ):
         self.goods, self.clock, self.seed, self.pace = goods, clock, seed, pace
         self.history = history
@@ -77,9 +87,14 @@ class World:
         self.settings = Settings()
         self.faults = Faults(seed)
         self.receipts = Receipts()
-        self.credentials = Credentials(self.epoch)
+        self.only = shops
+        self.credentials = Credentials(int(clock.now()))
         self.rooms: dict[str, Any] = {}  # what each platform module keeps for itself, by its name
-        self.shops = {shop.id: ShopState(shop, index_lag=shop.index_lag) for shop in SHOPS}
+        if unknown := set(shops or ()) - {shop.id for shop in SHOPS}:
+            raise ValueError(f"no shop {', '.join(sorted(unknown))}; there are {', '.join(shop.id for shop in SHOPS)}")
+        self.shops = {
+            shop.id: ShopState(shop, index_lag=shop.index_lag) for shop in SHOPS if shops is None or shop.id in shops
+        }
         self.stock = {
             warehouse: {item.sku: [item.stock[warehouse], 0] for item in goods} for warehouse in goods[0].stock
         }
@@ -96,7 +111,9 @@ class World:
 
     def reset(self, seed: int) -> None:
         """Become another world at the present moment: everything in memory starts anew."""
-        settings = {"history": self.history, "orders_per_hour": self.orders_per_hour, "pace": self.pace}
+        settings = {
+            "history": self.history, "orders_per_hour": self.orders_per_hour, "pace": self.pace, "shops": self.only
+        }  # fmt: skip
         self.__init__(self.goods, self.clock, seed=seed, **settings)  # in place: every route holds this world
 
     def set_flow(self, orders_per_hour: float) -> None:
@@ -159,12 +176,12 @@ class World:
             life.begin(self, order)
         return order
 
-    def find(self, order_id: int) -> Order:
-        """An order of any shop. Raises KeyError."""
+    def find(self, number: str) -> Order:
+        """An order of any shop by the number its platform shows. Raises KeyError."""
         for state in self.shops.values():
-            if order_id in state.orders:
-                return state.orders[order_id]
-        raise KeyError(order_id)
+            if number in state.by_no:
+                return state.by_no[number]
+        raise KeyError(number)
 
     def touch(self, order: Order, at: int) -> None:
         """Note that an order changed: its modified time, its rendering, its place in order search (after the lag)."""
@@ -189,8 +206,7 @@ class World:
 
     def next_refund_id(self, order: Order) -> int:
         self._refund_serial += 1
-        base = 157_000_000_000_000_000 if order.shop.platform == "taobao" else 934_000_000_000
-        return base + (order.id % 10**9) * 10**5 + self._refund_serial
+        return HABITS[order.shop.platform].refunds_from + (order.id % 10**9) * 10**5 + self._refund_serial
 
     def next_request_id(self) -> str:
         self._requests += 1
@@ -200,7 +216,7 @@ class World:
         """Write down the personal data of an order, and give its receiver an encrypted reference where the platform
         has one."""
         who = order.receiver
-        if order.shop.platform == "taobao":
+        if HABITS[order.shop.platform].encrypted:
             who.oaid = births.oaid(self.seed, order)
             self.by_oaid[who.oaid] = order
         self.plant({"phones": who.phone, "names": who.name, "addresses": who.address, "oaids": who.oaid})
@@ -233,7 +249,7 @@ class World:
         self._await_birth(state)
 
     def _admit(self, state: ShopState, order: Order, planted: dict[str, str]) -> None:
-        state.orders[order.id] = order
+        state.orders[order.id] = state.by_no[order.no] = order
         insort(state.by_created, (order.created, order.id))
         self.register(order)
         self.plant(planted)
