@@ -1,9 +1,11 @@
-"""The jobs: one whole tick, one dispatch per receiver, one examination of a batch."""
+"""The jobs: one whole tick, one import of files, one dispatch per receiver, one examination of a batch."""
 
 from dagster import AssetSelection, define_asset_job
 
 from assets.core import pool
 from assets.decision import decide
+from assets.imports import imports
+from assets.mart import marts
 from assets.outbox import senders
 from assets.quality import expectations
 from assets.raw import pull
@@ -14,9 +16,17 @@ PRIORITY = "dagster/priority"
 
 tick = define_asset_job(
     "tick",
-    AssetSelection.assets(pull, pool, decide) - AssetSelection.checks(expectations),
-    description="一次完整的拉单、入池、决策 · Pull every shop, pool what landed, decide. Dispatch follows by sensor.",
+    AssetSelection.assets(pull, pool, decide, *marts) - AssetSelection.checks(expectations),
+    description="一次完整的拉单、入池、决策 · Pull every shop, pool what landed, decide, rebuild the marts. "
+    "Dispatch follows by sensor.",
     run_tags={MAX_RUNTIME: "840", PRIORITY: "10"},
+)
+
+import_files = define_asset_job(
+    "import_files",
+    AssetSelection.assets(imports, pool, decide, *marts) - AssetSelection.checks(expectations),
+    description="文件导入 · Import the files of the inbox, pool what landed, decide, rebuild the marts.",
+    run_tags={MAX_RUNTIME: "3600", PRIORITY: "5"},
 )
 
 dispatch = {

@@ -27,6 +27,8 @@ SQL = config.ROOT / "sql"
 # A model's header comment: what it is, then `grain: … · key: … · inputs: core.orders, staging.refunds`.
 # The payloads of the batch at hand, which every platform's model reads: in the graph, the raw asset of its name.
 BATCH = "staging.payloads"
+# The models of what files bring (`import_orders`) type documents of every platform.
+IMPORTED = "import"
 _INPUTS = re.compile(r"^--.*\binputs: (?P<names>[\w., ]+)", re.MULTILINE)
 
 
@@ -42,7 +44,13 @@ class Model:
     @property
     def platform(self) -> str:
         """The platform whose payloads it types; empty for a model that serves every platform."""
-        return self.name.partition("_")[0] if BATCH in self.inputs else ""
+        first = self.name.partition("_")[0]
+        return first if BATCH in self.inputs and first != IMPORTED else ""
+
+    @property
+    def imported(self) -> bool:
+        """Whether it types what files bring."""
+        return BATCH in self.inputs and self.name.startswith(f"{IMPORTED}_")
 
 
 @cache
@@ -60,14 +68,21 @@ def _read(stage: str, path: Path) -> Model:
 
 
 @cache
-def typing_models() -> dict[str, Model]:
-    """The staging models that read payloads (`taobao_orders`), for the platforms that have a shop."""
-    every = {name: model for name, model in models("staging").items() if model.platform}
+def shops() -> dict[str, config.Shop]:
+    """The shops of shops.yaml by id; none when it cannot be read: the graph still loads, and the run then fails with
+    the remedy, where operators look."""
     try:
-        ours = {shop.platform for shop in config.load().shops.values()}
+        return config.load().shops
     except ConfigError:
-        return every  # the graph still loads; the run then fails with the remedy, where operators look
-    return {name: model for name, model in every.items() if model.platform in ours}
+        return {}
+
+
+@cache
+def typing_models() -> dict[str, Model]:
+    """The staging models that read payloads (`taobao_orders`), for the platforms that have a shop, and for files."""
+    every = {name: model for name, model in models("staging").items() if model.platform or model.imported}
+    ours = {shop.platform for shop in shops().values()}
+    return {name: model for name, model in every.items() if model.imported or model.platform in ours} if ours else every
 
 
 def inputs(model: Model) -> list[AssetKey]:
@@ -80,6 +95,8 @@ def _assets(name: str, reader: Model) -> list[AssetKey]:
     stage, _, table = name.partition(".")
     if name == BATCH:
         return [AssetKey(["raw", reader.name])]
+    if name == "raw.pull_windows":  # every pull writes it
+        return [AssetKey(["raw", typed]) for typed, model in typing_models().items() if not model.imported]
     if table.startswith("typed_"):  # the union of every platform's model of that kind
         kind = table.removeprefix("typed")
         return [AssetKey(["staging", typed]) for typed in typing_models() if typed.endswith(kind)]

@@ -1,4 +1,7 @@
-"""raw: what the platforms say, pulled from all shops side by side."""
+"""raw: what the platforms say, pulled from all shops side by side.
+
+Every shop is a lane of its own: an asset that is fresh when all its windows closed, and red, with the remedy, when not.
+"""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,18 +26,20 @@ from dagster import (
 from pydantic import Field
 
 from assets.freshness import live
-from assets.lineage import OWNERS, Model, typing_models
+from assets.lineage import OWNERS, Model, shops, typing_models
 from assets.resources import Hub
+from orderpipe.config import Shop
 
 if TYPE_CHECKING:
     from orderpipe import flow
 
 CHECK = "windows_closed"
-_TITLES = {"orders": "订单", "refunds": "退款"}
+_TITLES = {"orders": "订单", "refunds": "退款", "products": "商品"}
 _COUNTS = ("windows", "pages", "reported", "landed", "new", "open_windows")
 _LANES = TableSchema(
     columns=[
         TableColumn("shop", "string"),
+        TableColumn("kind", "string"),
         *(TableColumn(name, "int") for name in _COUNTS),
         TableColumn("watermark", "string", "Everything the platform modified before this moment has landed."),
         TableColumn("error", "string"),
@@ -62,10 +67,28 @@ class PullConfig(Config):
         return start, end
 
 
+def _shop(shop: Shop) -> AssetSpec:
+    return AssetSpec(
+        AssetKey(["shops", shop.id]),
+        group_name="shops",
+        kinds={"api", shop.platform},
+        owners=OWNERS,
+        freshness_policy=live(),
+        # A shop that fails is not materialised, so that its freshness tells how long it has been silent.
+        skippable=True,
+        description=f"店铺 {shop.name}（{shop.platform}） · The lane of this shop: materialised when all its pull "
+        "windows closed. Materialise it to pull this shop alone. SQL: `mart.shop_freshness`, `vault.raw.pull_windows`.",
+    )
+
+
+_SHOPS = {shop.id: _shop(shop) for shop in shops().values()}
+
+
 def _spec(model: Model) -> AssetSpec:
     kind = model.name.removeprefix(f"{model.platform}_")
     return AssetSpec(
         AssetKey(["raw", model.name]),
+        deps=[spec.key for shop, spec in _SHOPS.items() if shops()[shop].platform == model.platform],
         group_name="raw",
         kinds={"api", model.platform},
         owners=OWNERS,
@@ -79,28 +102,31 @@ def _key(lane: "flow.Lane | flow.LaneReport") -> AssetKey:
     return AssetKey(["raw", f"{lane.platform}_{lane.kind}s"])
 
 
-_SPECS = [_spec(model) for model in typing_models().values()]
+_SPECS = [_spec(model) for model in typing_models().values() if not model.imported]
 
 
 @multi_asset(
     name="pull",
-    specs=_SPECS,
+    specs=[*_SHOPS.values(), *_SPECS],
     check_specs=[
         AssetCheckSpec(
             CHECK,
             asset=spec.key,
             description="拉单窗口全部关闭 · Every pull window is closed: what the platform reported is what landed. "
-            "A shop that fails turns its lane red; the other shops and the later stages go on.",
+            "A shop that fails turns its own lane red; the other shops and the later stages go on.",
         )
-        for spec in _SPECS
+        for spec in _SHOPS.values()
     ],
     can_subset=True,
     pool="lake",
     retry_policy=RetryPolicy(max_retries=1, delay=10),
 )
-def pull(context: AssetExecutionContext, config: PullConfig, hub: Hub) -> Iterator[MaterializeResult]:
+def pull(
+    context: AssetExecutionContext, config: PullConfig, hub: Hub
+) -> Iterator[MaterializeResult | AssetCheckResult]:
     """Pull what changed in every shop, all shops side by side."""
-    selected = [spec.key for spec in _SPECS if spec.key in context.selected_asset_keys]
+    chosen = [shop for shop, spec in _SHOPS.items() if spec.key in context.selected_asset_keys]
+    kinds = [spec.key for spec in _SPECS if spec.key in context.selected_asset_keys]
     window = config.window()
     with hub.stage("pull") as run:
         from orderpipe import flow
@@ -108,13 +134,18 @@ def pull(context: AssetExecutionContext, config: PullConfig, hub: Hub) -> Iterat
         unknown = set(config.shops) - set(hub.settings.shops)
         if unknown:
             raise Failure(f"no such shop in shops.yaml: {', '.join(sorted(unknown))}", allow_retries=False)
-        wanted = set(config.shops) or set(hub.settings.shops)
-        lanes = [lane for lane in flow.lanes(hub.settings) if _key(lane) in selected and lane.shop_id in wanted]
+        wanted = set(config.shops) or set(chosen) or set(hub.settings.shops)
+        lanes = [
+            lane for lane in flow.lanes(hub.settings) if lane.shop_id in wanted and (not kinds or _key(lane) in kinds)
+        ]
         report = flow.pull(run, lanes, window)
         hub.alerts.extend(flow.behind(run))
-    for key in selected:
-        mine = [lane for lane in report.lanes if _key(lane) == key]
-        yield MaterializeResult(asset_key=key, metadata=_metadata(mine), check_results=[_closed(key, mine)])
+    for shop in chosen:
+        mine = [lane for lane in report.lanes if lane.shop_id == shop]
+        if mine:
+            yield _of_shop(_SHOPS[shop].key, mine)
+    for key in kinds:
+        yield MaterializeResult(asset_key=key, metadata=_metadata([x for x in report.lanes if _key(x) == key]))
 
 
 def _metadata(lanes: "list[flow.LaneReport]") -> dict:
@@ -130,6 +161,7 @@ def _record(lane: "flow.LaneReport") -> TableRecord:
     return TableRecord(
         {
             "shop": lane.shop_id,
+            "kind": lane.kind,
             **{name: getattr(lane, name) for name in _COUNTS},
             "watermark": lane.watermark.isoformat() if lane.watermark else "",
             "error": "; ".join(lane.errors),
@@ -137,13 +169,15 @@ def _record(lane: "flow.LaneReport") -> TableRecord:
     )
 
 
-def _closed(key: AssetKey, lanes: "list[flow.LaneReport]") -> AssetCheckResult:
+def _of_shop(key: AssetKey, lanes: "list[flow.LaneReport]") -> MaterializeResult | AssetCheckResult:
+    """A shop's lane: materialised with its check passed, or the failed check alone."""
     failing = [lane for lane in lanes if lane.errors or lane.open_windows]
-    causes = [cause for lane in failing for cause in lane.errors or [f"{lane.shop_id}: {lane.open_windows} open"]]
-    return AssetCheckResult(
+    causes = [cause for lane in failing for cause in lane.errors or [f"{lane.kind}: {lane.open_windows} open"]]
+    check = AssetCheckResult(
         asset_key=key,
         check_name=CHECK,
         passed=not failing,
         description="\n".join(dict.fromkeys(causes)) or None,
-        metadata={"failing_shops": len(failing), "open_windows": sum(lane.open_windows for lane in lanes)},
+        metadata={"kinds": ", ".join(lane.kind for lane in failing), **_metadata(lanes)},
     )
+    return check if failing else MaterializeResult(asset_key=key, metadata=_metadata(lanes), check_results=[check])

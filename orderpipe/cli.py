@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orderpipe import config
+from orderpipe import cli_conformance, config
 from orderpipe.errors import OrderpipeError
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     help="The order hub: pull every shop, keep one order table, decide, send instructions once in effect.",
 )  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+app.add_typer(cli_conformance.app, name="conformance")
 
 
 def main() -> None:
@@ -69,6 +71,7 @@ def sandbox(
     orders_per_hour: Annotated[float, typer.Option(help="New orders per simulated hour and shop.")] = 60.0,
     pace: Annotated[float, typer.Option(help="How much faster orders age.")] = 1.0,
     start: Annotated[str | None, typer.Option(help="Time the clock starts at, ISO 8601; default now.")] = None,
+    shops: Annotated[str | None, typer.Option(metavar="ID,…", help="Only these shops; default all.")] = None,
     env: Annotated[
         bool, typer.Option("--env", help="Print the sandbox's credentials as NAME=value lines and exit.")
     ] = False,
@@ -85,7 +88,28 @@ def sandbox(
     world.serve(
         port=port, seed=seed, rate=rate, history_hours=history, orders_per_hour=orders_per_hour, pace=pace,
         start=datetime.fromisoformat(start) if start else None, goods=str(config.load().config_dir / "goods.csv"),
+        shops=shops.split(",") if shops else None,
     )  # fmt: skip
+
+
+@app.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV or .xlsx exports; they stay in place.")],
+    shop: Annotated[str | None, typer.Option(help="Whose they are; else the only shop of their platform.")] = None,
+    mapping: Annotated[str | None, typer.Option(help="Entry of import_headers.yaml; else the headers tell.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and report; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import order exports of any platform. Exit code 1 when a file fails or a row is refused."""
+    from orderpipe.cli_import import import_files, print_imported
+
+    say = None if as_json else _progress
+    reports = import_files(config.load(), files, shop=shop, mapping=mapping, dry_run=dry_run, say=say)
+    if as_json:
+        _print_json([report.to_dict() for report in reports])
+    else:
+        print_imported(reports)
+    raise typer.Exit(0 if all(report.ok for report in reports) else 1)
 
 
 @app.command()
@@ -143,7 +167,7 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Pull the gaps again, pool and decide.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare the pool with what the platforms list; print every gap. Exit code 1 when there is one."""
+    """Compare the pool with what the platforms list; print every gap. Exit code 1 when one is left."""
     from orderpipe import flow
     from orderpipe.cli_output import print_verified
     from orderpipe.flow import verify as verifying
@@ -152,16 +176,14 @@ def verify(
     lanes = flow.lanes(settings, shop or None)
     with flow.open_run(settings, say=None if as_json else _progress) as run:
         since = run.started_at - timedelta(hours=hours)
-        found = verifying.verify(run, since, lanes)
-        if repair and any(lane.gaps for lane in found):
-            verifying.repair(run, found)
-            flow.decide(run, flow.alerts_of(flow.pool(run)))
-            found = verifying.verify(run, since, lanes)
+        found = (verifying.sweep if repair else verifying.verify)(run, since, lanes)
+        if any(lane.landed for lane in found):
+            flow.decide(run)
     if as_json:
-        _print_json([{**vars(lane), "gaps": [vars(gap) for gap in lane.gaps]} for lane in found])
+        _print_json([asdict(lane) for lane in found])
     else:
         print_verified(found)
-    raise typer.Exit(1 if any(lane.gaps or lane.error for lane in found) else 0)
+    raise typer.Exit(1 if any(lane.unresolved or lane.error for lane in found) else 0)
 
 
 @app.command()

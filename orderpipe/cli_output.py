@@ -11,7 +11,7 @@ from rich.table import Table
 from orderpipe.doctor import Finding
 from orderpipe.flow.replay import Replayed
 from orderpipe.flow.tick import TickReport
-from orderpipe.flow.verify import LaneVerified
+from orderpipe.flow.verify import Gap, LaneVerified
 
 _MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "error": "[red]error[/]"}
 
@@ -76,19 +76,36 @@ def print_timeline(found: dict[str, Any]) -> None:
     )
 
 
+def _fate(gap: Gap, left: dict[tuple[str, str, str], Gap]) -> str:
+    now = left.get((gap.shop_id, gap.kind, gap.source_id))
+    if now is None:
+        return "repaired"
+    return "held in raw: look into raw.quarantine, else run `orderpipe replay`" if now.held else "open"
+
+
 def print_verified(found: list[LaneVerified]) -> None:
     """Every lane's result, then every gap."""
     print_table(
-        ["shop", "kind", "listed by platform", "missing", "stale", "error"],
+        ["shop", "kind", "listed by platform", "missing", "stale", "landed again", "left", "error"],
         [
-            (x.shop_id, x.kind, x.listed, sum(g.missing for g in x.gaps), sum(not g.missing for g in x.gaps), x.error)
+            (
+                x.shop_id,
+                x.kind,
+                x.listed,
+                sum(g.missing for g in x.gaps),
+                sum(not g.missing for g in x.gaps),
+                x.landed,
+                len(x.unresolved),
+                x.error,
+            )
             for x in found
         ],
     )
     gaps = [gap for lane in found for gap in lane.gaps]
+    left = {(g.shop_id, g.kind, g.source_id): g for lane in found for g in lane.unresolved}
     if gaps:
         print_table(
-            ["gap", "shop", "kind", "id", "changed on platform (UTC)", "ours (UTC)"],
+            ["gap", "shop", "kind", "id", "changed on platform (UTC)", "ours (UTC)", "now"],
             [
                 (
                     "missing" if g.missing else "stale",
@@ -97,11 +114,13 @@ def print_verified(found: list[LaneVerified]) -> None:
                     g.source_id,
                     g.platform_updated_at,
                     g.pooled_updated_at,
+                    _fate(g, left),
                 )
                 for g in gaps
             ],
         )
-        _console().print("`orderpipe verify --repair` pulls them again")
+        if any(lane.landed is None and lane.gaps for lane in found):
+            _console().print("`orderpipe verify --repair` pulls them again")
 
 
 def print_replayed(tables: list[Replayed]) -> None:

@@ -7,12 +7,10 @@ from datetime import timedelta
 from orderpipe import clock
 from orderpipe.config import Settings, missing_key, read_env_file, write_env_file
 from orderpipe.errors import ConfigError, OrderpipeError, PlatformError
-from orderpipe.flow.pull import lanes
+from orderpipe.flow.pull import allowed_behind, lanes
 from orderpipe.lake import reader
-from orderpipe.lake.windows import watermark
+from orderpipe.lake.windows import Progress, progress
 from orderpipe.platforms import TokenStore, Window, open_client
-
-LATE = timedelta(minutes=30)  # two ticks
 
 
 @dataclass(frozen=True)
@@ -80,14 +78,15 @@ def _freshness(settings: Settings) -> Iterator[Finding]:
     try:
         now = clock.from_environment().now()
         with reader(settings, vault=True) as con:
+            pulled = progress(con)
             for lane in lanes(settings):
-                reached = watermark(con, lane.shop_id, lane.kind)
+                reached = pulled.get((lane.shop_id, lane.kind), Progress()).watermark
                 what = f"{lane.shop_id} {lane.kind}"
                 if reached is None:
                     yield Finding("warning", what, "never pulled — run `orderpipe tick`")
                     continue
                 behind = now - reached
-                level = "ok" if behind <= LATE else "warning"
+                level = "ok" if behind <= allowed_behind(settings, lane) else "warning"
                 yield Finding(
                     level,
                     what,

@@ -25,9 +25,9 @@ from orderpipe.supervise import Child, Stopped, Supervisor
 
 HOST = "127.0.0.1"
 SANDBOX_READY, DAGSTER_READY = 60.0, 180.0  # seconds until we stop waiting
-# Enough life to see on a screen, an order every eight seconds over both shops, each living its days in an hour; and
+# Enough life to see on a screen, an order every eight seconds over all shops, each living its days in an hour; and
 # so little past that the first pull, held back by the platforms' own rate limits, is done in half a minute.
-WORLD = {"seed": 1, "history": 0.5, "orders_per_hour": 240, "pace": 20}
+WORLD = {"seed": 1, "history": 0.5, "orders_per_hour": 64, "pace": 20}
 EVERY_MINUTE, QUARTER_HOURLY = "* * * * *", "*/15 * * * *"
 Say = Callable[[str], None]
 

@@ -8,6 +8,25 @@ CREATE OR REPLACE TEMP MACRO make_id(made_at, platform, number) AS
         THEN ((epoch(made_at)::BIGINT - 1104537600) << 32) | (md5_number_lower(platform || ':' || number) & 4294967295)::BIGINT
     END;
 
+-- order_id_of(at, platform, shop, number): the order_id. Lazada's numbers are unique in one store only: one cart over two
+-- stores gives both the same. Pinduoduo's begin with the day; its files tell another time of day than its API, so the
+-- second of that day is taken from the number itself.
+CREATE OR REPLACE TEMP MACRO order_id_of(made_at, platform, shop_id, number) AS
+    make_id(
+        if(platform = 'pinduoduo' AND made_at IS NOT NULL AND regexp_matches(number, '^[0-9]{6}-'),
+            coalesce(
+                (try_strptime(left(number, 6), '%y%m%d') AT TIME ZONE 'Asia/Shanghai')
+                    + to_seconds((md5_number_upper(number) % 86400)::BIGINT),
+                made_at),
+            made_at),
+        if(platform = 'lazada', platform || '/' || shop_id, platform),
+        number);
+
+-- customer_id_of(…): the buyer by the platform's own id, else by phone, else by the platform's receiver token; a buyer whom
+-- nothing tells is one for each order.
+CREATE OR REPLACE TEMP MACRO customer_id_of(platform, buyer_id, phone_key, receiver_key, order_id) AS
+    'C' || left(keyed(platform || ':' || coalesce(buyer_id, phone_key, receiver_key, order_id::VARCHAR)), 16);
+
 -- money(text): an amount; null when it is no number, or larger than any order can be: one absurd amount must not
 -- overflow where amounts are added up and converted, and stop the whole batch.
 CREATE OR REPLACE TEMP MACRO money(value) AS try_cast(try_cast(value AS DECIMAL(14, 2)) AS DECIMAL(18, 2));
@@ -70,7 +89,7 @@ CREATE OR REPLACE TEMP MACRO address_key_of(country, province, city, district, a
 -- missing_receiver(…): what of the receiver is missing before a parcel can go; a platform token stands for hidden values.
 CREATE OR REPLACE TEMP MACRO missing_receiver(name, phone, country, address, oaid) AS
     list_filter([
-        if(coalesce(name, '') = '', 'name', NULL),
+        if(coalesce(oaid, '') = '' AND coalesce(name, '') = '', 'name', NULL),
         if(coalesce(oaid, '') = '' AND (coalesce(phone, '') = '' OR is_masked(phone)), 'phone', NULL),
         if(coalesce(oaid, '') = '' AND (coalesce(address, '') = '' OR is_masked(address)), 'address', NULL),
         if(country IS NULL, 'country', NULL)

@@ -1,6 +1,7 @@
-"""Fixtures for every test: a real sandbox process, started on demand and stopped with the test."""
+"""Fixtures for every test: a real sandbox process, started on demand and stopped with the test, and a configuration."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 START = "2026-11-09T02:00:00Z"
+TWO = ("taobao-hz", "shopify-us")
+SHOPS = (ROOT / "config" / "shops.yaml").read_text("utf-8").split("- id: ")[1:]
 
 
 class Sandbox:
@@ -72,6 +75,21 @@ class Sandbox:
 
 
 @pytest.fixture
+def configured(tmp_path: Path) -> Callable[..., Path]:
+    """configured("taobao-hz", …): the path of a copy of config/ whose shops.yaml holds only these shops."""
+
+    def make(*shops: str) -> Path:
+        folder = tmp_path / "config"
+        shutil.copytree(ROOT / "config", folder, dirs_exist_ok=True)
+        kept = [text for text in SHOPS if text.split()[0] in shops]
+        assert len(kept) == len(shops), f"not all of these are in shops.yaml: {shops}"
+        (folder / "shops.yaml").write_text("".join(f"- id: {text}" for text in kept), "utf-8")
+        return folder
+
+    return make
+
+
+@pytest.fixture
 def sandbox() -> Iterator[Callable[..., Sandbox]]:
     """Starts sandboxes: `sandbox(rate=0, orders_per_hour=0, …)`, any option of `python -m orderpipe.sandbox`.
 
@@ -81,7 +99,7 @@ def sandbox() -> Iterator[Callable[..., Sandbox]]:
 
     def start(**options: Any) -> Sandbox:
         chosen = {
-            "port": 0, "rate": 0, "history": 0, "orders_per_hour": 0, "start": START, "shops": "taobao-hz,shopify-us",
+            "port": 0, "rate": 0, "history": 0, "orders_per_hour": 0, "start": START, "shops": ",".join(TWO),
             **options,
         }  # fmt: skip
         arguments = [part for name, value in chosen.items() for part in (f"--{name.replace('_', '-')}", str(value))]

@@ -13,6 +13,8 @@ from orderpipe.errors import ConfigError
 from orderpipe.lake import models
 
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
+# Whose waybills carry a platform's encrypted receivers, by Kuaidi100's words.
+_NETS = {"taobao": "taobao", "pinduoduo": "pinduoduoWx", "jd": "jdalpha", "douyin": "douyin"}
 _SOURCE_PLATFORM = {"taobao": "TB", "jd": "JD", "douyin": "DYXD", "pinduoduo": "PDD"}
 
 
@@ -39,6 +41,7 @@ def delivery_order(row: Mapping[str, Any], settings: Settings, receiver: Receive
         "delivery_order": {
             "deliveryOrderCode": reference(row["order_id"]),
             "orderType": "JYCK",
+            "orderFlag": "COD" if row["is_cod"] else None,
             "warehouseCode": warehouse.wms_code,
             "sourcePlatformCode": _SOURCE_PLATFORM.get(row["platform"], "OTHERS"),
             "createTime": at,
@@ -71,6 +74,8 @@ def delivery_order(row: Mapping[str, Any], settings: Settings, receiver: Receive
                 "detailAddress": row["address"],
                 "zipCode": row["zip"],
                 "oaid": row["oaid"],
+                # Ciphertexts without a field of their own; the warehouse hands them to the platform as they are.
+                "extendProps": {"receiverTokens": row["tokens"]} if row["tokens"] else None,
             },
             "oaidOrderSourceCode": row["platform_order_no"] if row["oaid"] else None,
             "buyerMessage": row["buyer_message"],
@@ -115,8 +120,12 @@ def label_order(row: Mapping[str, Any], settings: Settings, receiver: Receiver) 
         "orderId": reference(row["order_id"]),
         "reorder": False,
     }
+    if row["is_cod"]:
+        param["collection"] = row["to_collect"]  # yuan
     if row["oaid"]:  # the courier resolves the platform's encrypted receiver itself
         param |= {"oaid": row["oaid"], "thirdOrderId": row["platform_order_no"]}
+        if net := {**_NETS, **(receiver.settings.get("nets") or {})}.get(row["platform"]):
+            param["net"] = str(net)
     return param
 
 

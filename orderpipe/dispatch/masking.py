@@ -13,7 +13,8 @@ _NAMES = {"name", "buyerNick", "sellerNick", "operatorName", "checkMan"}
 _PHONES = {"mobile", "tel", "phone"}
 _ADDRESSES = {"detailAddress", "printAddr", "addr", "address"}
 _IDENTITIES = {"idNumber"}
-_FREE_TEXT = {"buyerMessage", "sellerMessage", "remark", "invoices", "email", "oaid", "caid", "company"}
+_FREE_TEXT = {"buyerMessage", "sellerMessage", "remark", "invoices", "email", "company"}
+_CIPHERTEXTS = {"oaid", "caid", "receiverTokens"}
 _SECRETS = {"partnerKey", "partnerSecret", "partnerId", "payNo"}
 
 
@@ -64,7 +65,7 @@ def scrub(text: str, hidden: Iterable[str] = ()) -> str:
 
 
 def _masked(value: Any, key: str, hidden: list[str]) -> Any:
-    if key in _FREE_TEXT | _SECRETS and value:
+    if key in _FREE_TEXT | _CIPHERTEXTS | _SECRETS and value:
         return "***"
     if isinstance(value, Mapping):
         return {inner: _masked(item, inner, hidden) for inner, item in value.items()}

@@ -14,7 +14,7 @@ from orderpipe.quality.suite import load_all
 
 BITE = 20_000
 
-_STAGING = ("orders", "order_items", "order_discounts", "shipments", "refunds", "contacts")
+_STAGING = ("orders", "order_items", "order_discounts", "shipments", "refunds", "contacts", "products")
 # In this order: each may read those before it.
 _MERGED = (
     "contacts",
@@ -26,6 +26,7 @@ _MERGED = (
     "order_discounts",
     "shipments",
     "refunds",
+    "products",
     "customers_touched",
     "customers",
     "order_events",
@@ -141,7 +142,7 @@ def _type_rows(run: Run) -> None:
     """Run the staging models: the platforms' own first, all platforms as one next."""
     con = run.lake
     load_reference(con, run.settings)
-    for kind in ("orders", "refunds"):
+    for kind in ("orders", "refunds", "products"):
         of_platforms = [name for name in models.stage_models("staging") if name.endswith(f"_{kind}")]
         union = " UNION ALL BY NAME ".join(f"(FROM ({models.model(name)}))" for name in of_platforms)
         con.execute(
@@ -172,7 +173,9 @@ def _commit_vault(run: Run) -> None:
     con = run.lake
     con.execute(
         """CREATE OR REPLACE TABLE work.changed_contacts AS
-           FROM work.contacts EXCEPT FROM vault.pii.contacts WHERE order_id IN (SELECT order_id FROM work.contacts)"""
+           FROM work.contacts EXCEPT (
+               FROM (FROM work.contacts LIMIT 0) UNION ALL BY NAME
+               FROM vault.pii.contacts WHERE order_id IN (SELECT order_id FROM work.contacts))"""
     )
     models.build(con, "core/quarantine", "work.quarantine")
     if _count(con, "work.changed_contacts") or _count(con, "work.quarantine"):
@@ -190,7 +193,7 @@ def _commit_lake(run: Run) -> dict[str, int]:
     with run.transaction("lake", "pool"):
         # A document that came late splits a step of the timeline in two: the step as it was known goes.
         merge.remove(con, "core.order_events", "work.stale_events")
-        for name in ("core.orders", "core.refunds"):
+        for name in ("core.orders", "core.refunds", "core.products"):
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}")
         written["core.customers"] = merge.replace(con, "core.customers", "work.customers", "work.customers_touched")
         for name in _OF_AN_ORDER:

@@ -14,14 +14,15 @@ from orderpipe.config import Settings, Shop
 from orderpipe.errors import ConfigError, PlatformError
 from orderpipe.flow.run import Run
 from orderpipe.lake.landing import PulledWindow, land
-from orderpipe.lake.windows import DueWindow, due, watermark
+from orderpipe.lake.windows import DueWindow, Progress, due, progress
 from orderpipe.platforms import PLATFORMS, Client, TokenStore, Window, open_client
 
 SHOPS_AT_ONCE = 8
 LAND_AT = 5_000  # documents held in memory before they land
 LAND_AFTER = 2.0  # seconds of silence after which what is there lands: a slow shop holds up nobody's documents
 FIRST_PULL_HOURS = 72
-PATIENCE = 2  # attempts at a window before people are told
+TICK = timedelta(minutes=15)
+PATIENCE = 2  # ticks in a row without success before people are told
 
 
 @dataclass(frozen=True, order=True)
@@ -92,7 +93,7 @@ def pull(run: Run, chosen: Iterable[Lane] | None = None, window: tuple[datetime,
     """
     chosen = sorted(chosen if chosen is not None else lanes(run.settings))
     reports = {lane: LaneReport(lane.shop_id, lane.platform, lane.kind) for lane in chosen}
-    pullers = _pullers(run, chosen, reports, window)
+    pullers = _pullers(run, chosen, window)
     results: queue.SimpleQueue[PulledWindow | None] = queue.SimpleQueue()
     with ThreadPoolExecutor(max_workers=SHOPS_AT_ONCE, thread_name_prefix="pull") as pool:
         tasks = [pool.submit(puller.run, results) for puller in pullers]
@@ -100,9 +101,16 @@ def pull(run: Run, chosen: Iterable[Lane] | None = None, window: tuple[datetime,
         for task in tasks:
             task.result()
     with run.writing("reading watermarks"):
-        for lane, report in reports.items():
-            report.watermark = watermark(run.lake, lane.shop_id, lane.kind)
+        reached = progress(run.lake)
+    for lane, report in reports.items():
+        report.watermark = reached.get((lane.shop_id, lane.kind), Progress()).watermark
     return PullReport(list(reports.values()))
+
+
+def allowed_behind(settings: Settings, lane: Lane) -> timedelta:
+    """How far behind a lane is when all is well: the platform's delay, the time between two pulls, and two ticks."""
+    policy = PLATFORMS[lane.platform].policy_of(settings.shops[lane.shop_id], lane.kind)
+    return policy.lag + policy.every + PATIENCE * TICK
 
 
 def behind(run: Run) -> list[tuple[str, str]]:
@@ -119,35 +127,36 @@ def behind(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def _pullers(
-    run: Run, chosen: list[Lane], reports: dict[Lane, LaneReport], window: tuple[datetime, datetime] | None
-) -> list["_ShopPull"]:
-    """A puller for every shop that can be called; the others are reported and stay where they are."""
-    tokens = TokenStore(run.settings.home.tokens)
+def _pullers(run: Run, chosen: list[Lane], window: tuple[datetime, datetime] | None) -> list["_ShopPull | _NotPulled"]:
+    """A puller for every shop; one that cannot be called notes that it was tried, and why not."""
+    tokens, reached = TokenStore(run.settings.home.tokens), progress(run.lake)
     pullers = []
     for shop_id in dict.fromkeys(lane.shop_id for lane in chosen):
         shop = run.settings.shops[shop_id]
-        its_lanes = [lane for lane in chosen if lane.shop_id == shop_id]
-        try:
-            client = open_client(shop, tokens=tokens, clock=run.clock)
-        except ConfigError as error:
-            for lane in its_lanes:
-                reports[lane].errors.append(str(error))
-            continue
         plan = [
-            (lane, _asked(run, client, lane, window) if window else _due(run, shop, client, lane)) for lane in its_lanes
+            (
+                lane,
+                _asked(run, shop, lane, window)
+                if window
+                else _due(run, shop, lane, reached.get((shop_id, lane.kind), Progress())),
+            )
+            for lane in chosen
+            if lane.shop_id == shop_id
         ]
-        pullers.append(_ShopPull(run, client, plan))
+        try:
+            client = open_client(shop, tokens=tokens, clock=run.clock, sleep=run.sleep)
+        except ConfigError as error:
+            pullers.append(_NotPulled(plan, str(error)))
+        else:
+            pullers.append(_ShopPull(run, client, plan))
     return pullers
 
 
-def _due(run: Run, shop: Shop, client: Client, lane: Lane) -> list[DueWindow]:
-    policy = client.policy(lane.kind)
-    first = timedelta(hours=float(shop.settings.get("first_pull_hours", FIRST_PULL_HOURS)))
+def _due(run: Run, shop: Shop, lane: Lane, reached: Progress) -> list[DueWindow]:
+    policy = PLATFORMS[shop.platform].policy_of(shop, lane.kind)
+    first = policy.first or timedelta(hours=float(shop.settings.get("first_pull_hours", FIRST_PULL_HOURS)))
     return due(
-        run.lake,
-        shop.id,
-        lane.kind,
+        reached,
         span=policy.span,
         overlap=policy.overlap,
         lag=policy.lag,
@@ -157,10 +166,11 @@ def _due(run: Run, shop: Shop, client: Client, lane: Lane) -> list[DueWindow]:
     )
 
 
-def _asked(run: Run, client: Client, lane: Lane, window: tuple[datetime, datetime]) -> list[DueWindow]:
+def _asked(run: Run, shop: Shop, lane: Lane, window: tuple[datetime, datetime]) -> list[DueWindow]:
     """A window asked for by hand, up to where the platform shows its changes: later ones would never be pulled."""
     start, end = window
-    end = min(end, (run.started_at - client.policy(lane.kind).lag).replace(microsecond=0))
+    lag = PLATFORMS[shop.platform].policy_of(shop, lane.kind).lag
+    end = min(end, (run.started_at - lag).replace(microsecond=0))
     return [DueWindow(start, end)] if start < end else []
 
 
@@ -196,6 +206,19 @@ def _count(report: LaneReport, pulled: PulledWindow, new: int) -> None:
         report.errors.append(pulled.error)
 
 
+class _NotPulled:
+    """A shop that cannot be called at all: the first window of each of its lanes stays open, with the reason."""
+
+    def __init__(self, plan: list[tuple[Lane, list[DueWindow]]], error: str):
+        self._plan, self._error = plan, error
+
+    def run(self, results: queue.SimpleQueue) -> None:
+        """Note the attempts, then None."""
+        for pulled in _untried(self._plan, self._error):
+            results.put(pulled)
+        results.put(None)
+
+
 class _ShopPull:
     """One shop's lanes, one after the other, on one client: its token and its rate limit are shared."""
 
@@ -217,9 +240,7 @@ class _ShopPull:
                 pulled, shop_failed = self._window(lane, window)
                 yield pulled
                 if shop_failed:  # no other call of this shop can work now
-                    for later, its_windows in self._plan[number + 1 :]:
-                        for first in its_windows[:1]:
-                            yield replace(_attempt(later, first), error=pulled.error)
+                    yield from _untried(self._plan[number + 1 :], pulled.error)
                     return
             self._run.say(f"{lane.shop_id} {lane.kind}: {len(windows)} windows pulled")
 
@@ -258,6 +279,12 @@ class _ShopPull:
             f"{lane.shop_id}: {lane.kind} window {asked.start:%m-%d %H:%M:%S}–{asked.end:%H:%M:%S} UTC reports "
             f"{pulled.reported} documents, {missing} did not come — the window stays open and is pulled again next time"
         )
+
+
+def _untried(plan: list[tuple[Lane, list[DueWindow]]], error: str) -> Iterator[PulledWindow]:
+    for lane, windows in plan:
+        for first in windows[:1]:
+            yield replace(_attempt(lane, first), error=error)
 
 
 def _attempt(lane: Lane, window: DueWindow) -> PulledWindow:

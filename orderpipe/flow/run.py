@@ -2,11 +2,13 @@
 
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from orderpipe import clock
 from orderpipe.config import Settings
@@ -17,13 +19,17 @@ log = logging.getLogger("orderpipe")
 
 @dataclass
 class Run:
-    """What every stage of the flow is handed. id names the run in raw, core and the outbox; started_at is UTC."""
+    """What every stage of the flow is handed. id names the run in raw, core and the outbox; started_at is UTC.
+
+    sleep: how its clients wait for a platform, seconds; in a simulated world, waiting moves the world's clock.
+    """
 
     settings: Settings
     id: str
     clock: clock.Clock
     started_at: datetime
     say: Callable[[str], None] = field(default=log.info, repr=False)
+    sleep: Callable[[float], Any] = field(default=time.sleep, repr=False)
 
     @cached_property
     def lake(self):

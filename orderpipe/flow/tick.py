@@ -9,6 +9,7 @@ from orderpipe.config import Settings
 from orderpipe.dispatch.dispatcher import RECEIVERS, DispatchReport, dispatch
 from orderpipe.flow.check import Check, check
 from orderpipe.flow.decide import DecideReport, decide
+from orderpipe.flow.marts import build_marts
 from orderpipe.flow.pool import PoolReport, pool
 from orderpipe.flow.pull import PullReport, behind, lanes, pull
 from orderpipe.flow.run import open_run
@@ -53,7 +54,8 @@ def tick(
     send: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> TickReport:
-    """Pull, pool, decide, check and (unless send is False) dispatch. shops limits the pull, not what follows.
+    """Pull, pool, decide, rebuild the marts, check and (unless send is False) dispatch. shops limits the pull, not
+    what follows.
 
     Raises ConfigError for a shop that does not exist. A shop that fails is in the report's problems; the rest goes on.
     """
@@ -72,6 +74,7 @@ def tick(
         pulled = timed("pull", lambda: pull(run, chosen))
         pooled = timed("pool", lambda: pool(run))
         decided = timed("decide", lambda: decide(run, [*behind(run), *alerts_of(pooled)]))
+        timed("marts", lambda: build_marts(run))
         report = TickReport(run.id, pulled, pooled, decided, timed("check", lambda: check(run)), seconds=seconds)
         if send:
             report.dispatch = [timed(f"dispatch {name}", lambda name=name: dispatch(run, name)) for name in RECEIVERS]

@@ -9,7 +9,7 @@ import hmac
 import importlib.resources
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,13 +169,15 @@ def _quoted(path: Path) -> str:
 
 
 def _make_tables(con) -> None:
-    existing = {
-        f"{catalog}.{schema}.{name}"
-        for catalog, schema, name in con.execute(
-            "SELECT database_name, schema_name, table_name FROM duckdb_tables()"
-        ).fetchall()
-    }
+    existing: dict[str, set[str]] = {}
+    for table, column in con.execute(
+        "SELECT concat_ws('.', database_name, schema_name, table_name), column_name FROM duckdb_columns()"
+    ).fetchall():
+        existing.setdefault(table, set()).add(column)
     wanted = dictionary.tables().values()
+    for table in wanted:
+        if table.full_name in existing and (gained := table.columns.keys() - existing[table.full_name]):
+            _add_columns(con, table, gained)
     missing = [table for table in wanted if table.full_name not in existing]
     if not missing:
         return
@@ -192,6 +194,16 @@ def _make_tables(con) -> None:
                 f"CALL {table.catalog}.set_option('data_inlining_row_limit', 1000, "
                 f"schema => '{table.schema}', table_name => '{table.name.split('.')[1]}')"
             )
+
+
+def _add_columns(con, table: dictionary.Table, gained: Collection[str]) -> None:
+    """Columns that the dictionary gained since the table was made: null in the rows that are there, until their
+    documents come again or are replayed."""
+    con.execute("BEGIN")
+    for name in (name for name in table.columns if name in gained):
+        con.execute(f'ALTER TABLE {table.full_name} ADD COLUMN "{name}" {table.columns[name].type}')
+        con.execute(f"COMMENT ON COLUMN {table.full_name}.\"{name}\" IS '{_text(table.columns[name].note)}'")
+    con.execute("COMMIT")
 
 
 def _create(con, missing: list[dictionary.Table]) -> None:

@@ -2,8 +2,9 @@
 
 from orderpipe.lake import dictionary
 
-# Cursors and queues say how far a run got; the outbox is what was done in the world: neither is a function of raw.
-_NOT_DERIVED = ("raw.", "flow.", "outbox.")
+# Cursors and queues say how far a run got, freshness how far the pulls got; the outbox is what was done in the world:
+# none of them is a function of raw.
+_NOT_DERIVED = ("raw.", "flow.", "outbox.", "mart.shop_freshness")
 
 
 def derived_tables() -> list[str]:

@@ -1,7 +1,7 @@
-"""Landing: raw payloads and the completeness ledger, in one transaction of the vault."""
+"""Landing: raw payloads and the ledger of where they came from, in one transaction of the vault."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -82,16 +82,7 @@ def land(con, settings: Settings, windows: Iterable[PulledWindow], *, run_id: st
         for number, w in enumerate(windows)
         for source_id, updated_at, text in w.documents
     ]
-    columns = list(zip(*rows, strict=True)) if rows else [[]] * 8
-    incoming = pa.table(columns[1:], schema=_PAYLOAD).append_column("number", pa.array(columns[0], pa.int32()))
-    con.register("incoming", incoming)
-    con.execute(
-        """CREATE OR REPLACE TABLE work.landing AS
-           SELECT * FROM incoming
-           QUALIFY row_number() OVER (PARTITION BY shop_id, kind, source_id, payload_hash ORDER BY number) = 1"""
-    )
-    con.unregister("incoming")
-    _drop_held(con)
+    stage_documents(con, rows)
     ledger = pa.table(
         list(
             zip(
@@ -108,40 +99,84 @@ def land(con, settings: Settings, windows: Iterable[PulledWindow], *, run_id: st
     con.register("ledger", ledger)
     con.execute("CREATE OR REPLACE TABLE work.ledger AS SELECT * FROM ledger")
     con.unregister("ledger")
-    (fresh,) = con.execute("SELECT count(*) FROM work.landing").fetchone()
-    with transaction(con, settings, "vault", f"land run={run_id}"):
-        if fresh:
+    try:
+        with transaction(con, settings, "vault", f"land run={run_id}"):
+            insert_documents(con, run_id=run_id, now=now)
             con.execute(
-                """INSERT INTO vault.raw.payloads BY NAME
-                   SELECT (SELECT coalesce(max(seq), 0) FROM vault.raw.payloads)
-                          + row_number() OVER (ORDER BY number, source_updated_at, source_id, payload_hash) AS seq,
-                          platform, shop_id, kind, source_id, source_updated_at, payload, payload_hash,
-                          $now::TIMESTAMPTZ AS fetched_at, $run AS run_id
-                   FROM work.landing""",
-                {"now": now, "run": run_id},
+                """DELETE FROM vault.raw.pull_windows USING work.ledger l
+                   WHERE pull_windows.shop_id = l.shop_id AND pull_windows.kind = l.kind
+                     AND pull_windows.window_from = l.window_from AND pull_windows.window_to = l.window_to"""
             )
-        con.execute(
-            """DELETE FROM vault.raw.pull_windows USING work.ledger l
-               WHERE pull_windows.shop_id = l.shop_id AND pull_windows.kind = l.kind
-                 AND pull_windows.window_from = l.window_from AND pull_windows.window_to = l.window_to"""
-        )
-        con.execute("INSERT INTO vault.raw.pull_windows BY NAME SELECT * FROM work.ledger")
+            con.execute("INSERT INTO vault.raw.pull_windows BY NAME SELECT * FROM work.ledger")
+    finally:
+        forget_documents(con)
     counts = dict(con.execute("SELECT number, count(*) FROM work.landing GROUP BY number").fetchall())
     return [counts.get(number, 0) for number in range(len(windows))]
 
 
-def _drop_held(con) -> None:
-    """Drop from work.landing what raw.payloads already holds. The bounds on time let it skip old files."""
-    low, high = con.execute("SELECT min(source_updated_at), max(source_updated_at) FROM work.landing").fetchone()
-    if low is None:
-        return
+def stage_documents(con, rows: Sequence[tuple]) -> None:
+    """Fill work.landing with the documents that are new: each once, and none that is held already. The payloads wait
+    beside it, in the view work_incoming, for `insert_documents`: copying them is most of the work.
+
+    rows: (number, platform, shop_id, kind, source_id, source_updated_at UTC, payload, payload_hash); number says where
+    a document came in, and orders the new ones.
+    """
+    distinct: dict[tuple, tuple] = {}
+    for row in rows:
+        distinct.setdefault((row[2], row[3], row[4], row[7]), row)
+    columns = list(zip(*distinct.values(), strict=True)) if distinct else [[]] * 8
+    incoming = pa.table(columns[1:], schema=_PAYLOAD).append_column("number", pa.array(columns[0], pa.int32()))
+    con.register("work_incoming", incoming.append_column("place", pa.array(range(len(incoming)), pa.int32())))
     con.execute(
         """CREATE OR REPLACE TABLE work.landing AS
-           SELECT n.* FROM work.landing n
-           ANTI JOIN (
-               SELECT shop_id, kind, source_id, payload_hash FROM vault.raw.payloads
-               WHERE source_updated_at >= $low::TIMESTAMPTZ - INTERVAL 1 DAY
-                 AND source_updated_at <= $high::TIMESTAMPTZ + INTERVAL 1 DAY
-           ) p USING (shop_id, kind, source_id, payload_hash)""",
-        {"low": low, "high": high},
+           SELECT place, number, shop_id, kind, source_id, source_updated_at, payload_hash FROM work_incoming"""
     )
+    _drop_held(con)
+
+
+def insert_documents(con, *, run_id: str, now: datetime) -> int:
+    """Append the documents of work.landing under the next seq numbers, within the caller's transaction on the vault;
+    the caller holds the writer lease. Gives their number."""
+    (fresh,) = con.execute("SELECT count(*) FROM work.landing").fetchone()
+    if fresh:
+        con.execute(
+            """INSERT INTO vault.raw.payloads BY NAME
+               WITH numbered AS (
+                   SELECT place, (SELECT coalesce(max(seq), 0) FROM vault.raw.payloads)
+                          + row_number() OVER (ORDER BY number, source_updated_at, source_id, payload_hash) AS seq
+                   FROM work.landing)
+               SELECT seq, platform, shop_id, kind, source_id, source_updated_at, payload, payload_hash,
+                      $now::TIMESTAMPTZ AS fetched_at, $run AS run_id
+               FROM work_incoming JOIN numbered USING (place)""",
+            {"now": now, "run": run_id},
+        )
+    return fresh
+
+
+def forget_documents(con) -> None:
+    """Let go of the payloads that stood beside work.landing; not within a transaction, whose rollback would bring the
+    view back without them."""
+    con.unregister("work_incoming")
+
+
+def _drop_held(con) -> None:
+    """Drop from work.landing what raw.payloads already holds. The bounds on time let it skip old files.
+
+    A listing shows the moment it was read: one that is again as it was before a change is news, so it is compared
+    with the newest document held of its product only.
+    """
+    newest = "QUALIFY row_number() OVER (PARTITION BY shop_id, source_id ORDER BY seq DESC) = 1"
+    stretches = """SELECT kind = 'product' AS listing, min(source_updated_at), max(source_updated_at)
+                   FROM work.landing GROUP BY listing ORDER BY listing"""
+    for listing, low, high in con.execute(stretches).fetchall():
+        con.execute(
+            f"""CREATE OR REPLACE TABLE work.landing AS
+                SELECT n.* FROM work.landing n
+                ANTI JOIN (
+                    SELECT shop_id, kind, source_id, payload_hash FROM vault.raw.payloads
+                    WHERE (kind = 'product') = $listing AND source_updated_at >= $low::TIMESTAMPTZ - INTERVAL 1 DAY
+                      AND source_updated_at <= $high::TIMESTAMPTZ + INTERVAL 1 DAY
+                    {newest if listing else ""}
+                ) p USING (shop_id, kind, source_id, payload_hash)""",
+            {"listing": listing, "low": low, "high": high},
+        )

@@ -3,11 +3,24 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-# The windows of a lane, each with how far those before it reach.
-_REACHED = """
-    SELECT *, max(window_to) OVER (
-        ORDER BY window_from, window_to ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
-    FROM vault.raw.pull_windows WHERE shop_id = $shop AND kind = $kind"""
+# Per lane: the last end, how far everything is closed, the open windows, and the stretches that no window covers.
+_PROGRESS = """
+    WITH windows AS (
+        SELECT *, max(window_to) OVER (
+            PARTITION BY shop_id, kind ORDER BY window_from, window_to
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS reached
+        FROM vault.raw.pull_windows)
+    SELECT
+        shop_id, kind,
+        max(window_to) AS last,
+        coalesce(
+            least(min(window_from) FILTER (status = 'open'), min(reached) FILTER (window_from > reached)),
+            max(window_to) FILTER (status = 'closed')) AS watermark,
+        coalesce(list((window_from, window_to, attempts) ORDER BY window_from, window_to)
+            FILTER (status = 'open'), []) AS open,
+        coalesce(list((reached, window_from) ORDER BY reached) FILTER (window_from > reached), []) AS uncovered
+    FROM windows
+    GROUP BY shop_id, kind"""
 
 
 @dataclass(frozen=True)
@@ -19,10 +32,27 @@ class DueWindow:
     attempts: int = 0
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a lane was pulled. last: where its last window ends; watermark: everything before it is pulled and
+    reconciled; None when there is none. open: windows to be pulled again; uncovered: stretches between windows."""
+
+    last: datetime | None = None
+    watermark: datetime | None = None
+    open: tuple[DueWindow, ...] = ()
+    uncovered: tuple[tuple[datetime, datetime], ...] = ()
+
+
+def progress(con) -> dict[tuple[str, str], Progress]:
+    """How far every lane was pulled, by shop and kind; a lane that never was is not in it."""
+    return {
+        (shop_id, kind): Progress(last, mark, tuple(DueWindow(*window) for window in left), tuple(map(tuple, holes)))
+        for shop_id, kind, last, mark, left, holes in con.execute(_PROGRESS).fetchall()
+    }
+
+
 def due(
-    con,
-    shop_id: str,
-    kind: str,
+    lane: Progress,
     *,
     span: timedelta,
     overlap: timedelta,
@@ -38,37 +68,14 @@ def due(
     No new one begins before `every` has passed since the last one's end. What lies between two windows is due as
     well: a window asked for by hand may begin after the last one's end.
     """
-    lane = {"shop": shop_id, "kind": kind}
-    windows = [
-        DueWindow(*row)
-        for row in con.execute(
-            """SELECT window_from, window_to, attempts FROM vault.raw.pull_windows
-               WHERE shop_id = $shop AND kind = $kind AND status = 'open' ORDER BY window_from, window_to""",
-            lane,
-        ).fetchall()
-    ]
-    end = (now - lag).replace(microsecond=0)
-    stretches = con.execute(
-        f"SELECT reached, window_from FROM ({_REACHED}) WHERE window_from > reached", lane
-    ).fetchall()
-    (last,) = con.execute(f"SELECT max(window_to) FROM ({_REACHED})", lane).fetchone()
+    windows = list(lane.open)
+    end, last = (now - lag).replace(microsecond=0), lane.last
     latest = [(last or (now - first).replace(microsecond=0), end)]
     if last and end - last < every:
         latest = []
-    for reached, until in [*sorted(stretches), *latest]:
+    for reached, until in [*lane.uncovered, *latest]:
         while reached < min(until, end):
             start = reached - overlap if last else reached
             last = reached = min(start + span, until, end)
             windows.append(DueWindow(start, reached))
     return windows
-
-
-def watermark(con, shop_id: str, kind: str) -> datetime | None:
-    """Everything before this time (UTC) is pulled and reconciled; None when nothing is."""
-    return con.execute(
-        f"""SELECT coalesce(
-                least(min(window_from) FILTER (status = 'open'), min(reached) FILTER (window_from > reached)),
-                max(window_to) FILTER (status = 'closed'))
-            FROM ({_REACHED})""",
-        {"shop": shop_id, "kind": kind},
-    ).fetchone()[0]

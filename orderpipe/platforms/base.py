@@ -1,7 +1,7 @@
 """The interface every platform client has, and the words it speaks in."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -44,22 +44,24 @@ class Page:
 class WindowPolicy:
     """span: longest window to ask for in one go. overlap: how far a window reaches back behind the previous end.
     lag: the end of a window stays this far behind platform time. every: a new window is not due before so much time
-    has passed since the last one, for lists that can only be read whole."""
+    has passed since the last one, for lists that can only be read whole. first: how far back the first window of a
+    shop reaches, where it is not the setting first_pull_hours: listings are as old as the shop."""
 
     span: timedelta
     overlap: timedelta
     lag: timedelta
     every: timedelta = timedelta(0)
+    first: timedelta | None = None
 
-    def overridden(self, settings: Mapping[str, Any]) -> "WindowPolicy":
-        """This policy with window_span_minutes, window_overlap_minutes, window_lag_minutes of a shop's settings."""
+    def overridden(self, settings: Mapping[str, Any], prefix: str = "") -> "WindowPolicy":
+        """This policy with window_span_minutes, window_overlap_minutes, window_lag_minutes of a shop's settings.
+        prefix: what stands before these names."""
 
-        def minutes(name: str, default: timedelta) -> timedelta:
-            return timedelta(minutes=float(settings.get(f"window_{name}_minutes", default / timedelta(minutes=1))))
+        def minutes(name: str) -> timedelta:
+            default = getattr(self, name) / timedelta(minutes=1)
+            return timedelta(minutes=float(settings.get(f"{prefix}window_{name}_minutes", default)))
 
-        return WindowPolicy(
-            minutes("span", self.span), minutes("overlap", self.overlap), minutes("lag", self.lag), self.every
-        )
+        return replace(self, span=minutes("span"), overlap=minutes("overlap"), lag=minutes("lag"))
 
 
 class Client(Protocol):

@@ -15,7 +15,7 @@ from orderpipe.platforms.tokens import TokenStore
 
 class ShopClient:
     """One authorised shop. windows: how the windows of each kind are cut, which also says what kinds there are;
-    settings of the shop (window_*_minutes) override it.
+    settings of the shop (window_*_minutes, for listings product_window_*_minutes) override it.
 
     http: a connection to share, left open by close(). sleep: how to wait, seconds.
     """
@@ -53,10 +53,16 @@ class ShopClient:
         if self._owns_http:
             self._http.close()
 
+    @classmethod
+    def policy_of(cls, shop: Shop, kind: str) -> WindowPolicy:
+        """How windows of this kind are cut for a shop, also one that no client can be opened for. Raises KeyError when
+        the platform has no documents of this kind."""
+        return cls.windows[kind].overridden(shop.settings, prefix="product_" if kind == "product" else "")
+
     def policy(self, kind: str) -> WindowPolicy:
         """How windows of this kind are cut. Raises ValueError when the platform has no documents of this kind."""
         self._require(kind)
-        return self.windows[kind].overridden(self._shop.settings)
+        return self.policy_of(self._shop, kind)
 
     def _require(self, kind: str) -> None:
         if kind not in self.windows:

@@ -1,13 +1,14 @@
-"""Shopify: orders (refunds are part of them) and listing write-backs of one shop.
+"""Shopify: orders (refunds are part of them), products and listing write-backs of one shop.
 
-Source of every fact: platform documentation of the Admin API, sections "Orders query", "Webhooks" and "Writes".
-Token, cost and errors are in shopify_graphql.py, the queries in graphql/.
+Source of every fact: platform documentation of the Admin API: orders, products, webhooks, writes.
+Token, cost and errors are in shopify_graphql.py, shipments in shopify_fulfilment.py, the queries in graphql/.
 """
 
 import base64
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -17,12 +18,13 @@ from orderpipe.clock import Clock
 from orderpipe.errors import BadResponse
 from orderpipe.platforms.base import Page, RawPayload, Refused, Window, WindowPolicy
 from orderpipe.platforms.client import ShopClient
+from orderpipe.platforms.shopify_fulfilment import Fulfilment
 from orderpipe.platforms.shopify_graphql import AdminApi, Struggling, TooCostly
 from orderpipe.platforms.tokens import TokenStore
 
-FIRST_PAGE = 25  # orders asked for before the price of a page is known
+FIRST_PAGE = 25  # objects asked for before the price of a page is known
 MOST = 250  # objects the platform gives in one page
-MORE_LINES = 50  # lines per page of an order with more than its page holds
+MORE = 50  # lines or variants per page, of an order or a product with more than its page holds
 PAGINATION_CAP = 25_000  # objects one query can be paged through
 
 
@@ -48,10 +50,14 @@ class _Connection(msgspec.Struct, rename="camel"):
 
 
 class _Orders(msgspec.Struct):
-    orders: _Connection
+    found: _Connection = msgspec.field(name="orders")
 
 
-class _LinesHead(msgspec.Struct, rename="camel"):
+class _Products(msgspec.Struct):
+    found: _Connection = msgspec.field(name="products")
+
+
+class _Within(msgspec.Struct, rename="camel"):
     page_info: _PageInfo
 
 
@@ -59,15 +65,24 @@ class _Head(msgspec.Struct, rename="camel"):
     id: str = ""
     legacy_resource_id: str | None = None
     updated_at: str | None = None
-    line_items: _LinesHead | None = None
+    line_items: _Within | None = None
+    variants: _Within | None = None
 
 
-class _OrderLines(msgspec.Struct, rename="camel"):
-    line_items: _Connection
+class _Lines(msgspec.Struct):
+    within: _Connection = msgspec.field(name="lineItems")
 
 
 class _MoreLines(msgspec.Struct):
-    order: _OrderLines
+    whole: _Lines = msgspec.field(name="order")
+
+
+class _Variants(msgspec.Struct):
+    within: _Connection = msgspec.field(name="variants")
+
+
+class _MoreVariants(msgspec.Struct):
+    whole: _Variants = msgspec.field(name="product")
 
 
 class _ProductUpdate(msgspec.Struct, rename="camel"):
@@ -79,17 +94,47 @@ class _ProductStatus(msgspec.Struct, rename="camel"):
     product_update: _ProductUpdate
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """How documents of a kind are read: the query of a page and of a census, and what they answer; the part that may
+    be longer than its page, the query for more of it, what that answers, and the key to put it under."""
+
+    page: str
+    census: str
+    answer: type[_Orders] | type[_Products]
+    part: str
+    more: str
+    more_answer: type[_MoreLines] | type[_MoreVariants]
+    more_key: str
+
+
+KINDS = {
+    "order": _Kind("orders_page", "orders_census", _Orders, "line_items", "more_lines", _MoreLines, "_moreLineItems"),
+    "product": _Kind(
+        "products_page", "products_census", _Products, "variants", "more_variants", _MoreVariants, "_moreVariants"
+    ),
+}
+
+
 class ShopifyClient(ShopClient):
     """One Shopify shop. Settings: page_size (first guess), throttle_budget_seconds, read_timeout_seconds,
-    window_*_minutes."""
+    window_*_minutes, product_window_*_minutes, notify_customer (default true: the platform writes to the customer when
+    a shipment is confirmed)."""
 
-    # Windows end 5 minutes ago: the search index trails the orders.
+    # Windows end 5 minutes ago: the search index trails the orders. An order that takes stock updates its products.
     windows: ClassVar = {
-        "order": WindowPolicy(span=timedelta(hours=6), overlap=timedelta(minutes=10), lag=timedelta(minutes=5))
+        "order": WindowPolicy(span=timedelta(hours=6), overlap=timedelta(minutes=10), lag=timedelta(minutes=5)),
+        "product": WindowPolicy(
+            span=timedelta(days=3650),
+            overlap=timedelta(minutes=10),
+            lag=timedelta(minutes=5),
+            first=timedelta(days=3650),
+        ),
     }
 
     def _open(self, tokens: TokenStore, clock: Clock) -> None:
         self._api = AdminApi(self._shop, tokens, clock, self._http, self._sleep)
+        self._fulfilment = Fulfilment(self._api, self._shop, self._sleep)
         self._first = min(MOST, int(self._shop.settings.get("page_size", FIRST_PAGE)))
 
     @property
@@ -97,36 +142,35 @@ class ShopifyClient(ShopClient):
         """What an operator should know though the calls succeeded."""
         return self._api.warnings
 
-    # Orders
-
     def pull(self, kind: str, window: Window) -> Iterator[Page]:
-        """Every order updated in the window, oldest first; orders with more lines than a page holds are completed
-        under the extra key `_moreLineItems`. The platform gives no count.
+        """Every order or product updated in the window, oldest first; orders with more lines than a page holds are
+        completed under the extra key `_moreLineItems`, products under `_moreVariants`. The platform gives no count.
 
         Raises BadResponse for anything but a complete page, and the kinds of `AdminApi.run`.
         """
         self._require(kind)
-        for nodes in self._pages("orders_page", window, self._first):
-            yield Page([self._completed(node, window) for node in nodes])
+        how = KINDS[kind]
+        for nodes in self._pages(how.page, how, window, self._first):
+            yield Page([self._completed(node, how, window) for node in nodes])
 
     def census(self, kind: str, window: Window) -> dict[str, datetime]:
         """Id and update time by a second walk, newest first, in larger pages of three fields."""
         self._require(kind)
         found: dict[str, datetime] = {}
-        for nodes in self._pages("orders_census", window, MOST):
+        for nodes in self._pages(KINDS[kind].census, KINDS[kind], window, MOST):
             for node in nodes:
                 head = msgspec.json.decode(node, type=_Head)
                 if source_id := _source_id(head):
                     found[source_id] = _updated_at(head, window)
         return found
 
-    def _pages(self, name: str, window: Window, first: int) -> Iterator[list[msgspec.Raw]]:
+    def _pages(self, name: str, how: _Kind, window: Window, first: int) -> Iterator[list[msgspec.Raw]]:
         """The nodes of each page of a query over the window, the page size fitted to its measured price."""
         variables = {"first": first, "after": None, "q": _search_text(window)}
         read, halved = 0, False
         while True:
             try:
-                orders = self._api.run(name, variables, _Orders).orders
+                page = self._api.run(name, variables, how.answer).found
             except TooCostly:
                 if variables["first"] == 1:
                     raise
@@ -138,15 +182,16 @@ class ShopifyClient(ShopClient):
                 variables["first"] //= 2
                 halved = True
                 continue
-            yield orders.nodes
-            read += len(orders.nodes)
-            if not orders.page_info.has_next_page:
+            yield page.nodes
+            read += len(page.nodes)
+            if not page.page_info.has_next_page:
                 return
-            if read >= PAGINATION_CAP or not orders.page_info.end_cursor:
+            if read >= PAGINATION_CAP or not page.page_info.end_cursor:
                 where = f"{self._shop.id}, {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC"
-                remedy = "pull shorter windows (setting window_span_minutes)"
-                raise BadResponse(f"the window cannot be paged beyond {read} orders", where=where, remedy=remedy)
-            variables |= {"after": orders.page_info.end_cursor}
+                setting = "product_window_span_minutes" if how is KINDS["product"] else "window_span_minutes"
+                remedy = f"pull shorter windows (setting {setting})"
+                raise BadResponse(f"the window cannot be paged beyond {read} objects", where=where, remedy=remedy)
+            variables |= {"after": page.page_info.end_cursor}
             if not halved:
                 variables["first"] = self._fitting(name, variables["first"])
 
@@ -156,25 +201,40 @@ class ShopifyClient(ShopClient):
         cost = self._api.cost_of(name)
         return max(1, min(MOST, int(first * limit / cost))) if cost > 0 else first
 
-    def _completed(self, node: msgspec.Raw, window: Window) -> RawPayload:
+    def _completed(self, node: msgspec.Raw, how: _Kind, window: Window) -> RawPayload:
         text = bytes(node).decode()
         try:
             head = msgspec.json.decode(node, type=_Head)
         except msgspec.MsgspecError:
             return RawPayload("", window.start, text)
-        if head.line_items and head.line_items.page_info.has_next_page:
-            more = ",".join(bytes(line).decode() for line in self._more_lines(head.id, head.line_items.page_info))
-            text = f'{text[:-1]},"_moreLineItems":[{more}]}}'
+        part = getattr(head, how.part)
+        if part and part.page_info.has_next_page:
+            more = ",".join(bytes(row).decode() for row in self._more(how, head.id, part.page_info))
+            text = f'{text[:-1]},"{how.more_key}":[{more}]}}'
         return RawPayload(_source_id(head), _updated_at(head, window), text)
 
-    def _more_lines(self, order_id: str, page: _PageInfo) -> Iterator[msgspec.Raw]:
+    def _more(self, how: _Kind, whole_id: str, page: _PageInfo) -> Iterator[msgspec.Raw]:
         while page.has_next_page:
-            variables = {"id": order_id, "first": MORE_LINES, "after": page.end_cursor}
-            lines = self._api.run("more_lines", variables, _MoreLines).order.line_items
-            yield from lines.nodes
-            page = lines.page_info
+            variables = {"id": whole_id, "first": MORE, "after": page.end_cursor}
+            rows = self._api.run(how.more, variables, how.more_answer).whole.within
+            yield from rows.nodes
+            page = rows.page_info
 
     # Write-backs
+
+    def confirm_shipment(
+        self, order_no: str, courier_code: str, tracking_no: str, lines: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Tell the platform that a parcel has left (fulfillmentCreate).
+
+        order_no: id of the order, a number or a global id. courier_code: the courier's name as the platform lists it
+        (SF Express, DHL Express, …): for these it makes the tracking link itself. lines: ids of the lines in the
+        parcel, each with all of its pieces that still wait; None means everything that is still to be shipped. Effect
+        once: the order is read first, and again after a refusal or an unclear end; a parcel it knows already is not
+        sent again. Returns a receipt {"status": …, "already_shipped": bool, …}. Raises Refused when the order cannot
+        be shipped (held, cancelled), Unanswered when the outcome stays unknown.
+        """
+        return self._fulfilment.confirm(order_no, courier_code, tracking_no, lines)
 
     def suspend_listing(self, product_id: str) -> dict[str, Any]:
         """Take a product off all sales channels (status DRAFT). Returns a receipt; raises Refused on userErrors."""

@@ -18,7 +18,7 @@ import msgspec
 from orderpipe.clock import Clock
 from orderpipe.config import Shop
 from orderpipe.errors import BadResponse, NeedsReauthorisation, Throttled, Unavailable
-from orderpipe.platforms.base import Refused, credential
+from orderpipe.platforms.base import Refused, Unanswered, credential
 from orderpipe.platforms.http import Again, Retry, SteadyClock, endpoint, exchange, retry_after
 from orderpipe.platforms.tokens import Token, TokenStore, fingerprint
 
@@ -169,18 +169,19 @@ class AdminApi:
         self._retry = Retry(tries=5, budget=float(shop.settings.get("throttle_budget_seconds", 60)), sleep=sleep)
         self._costs: dict[str, float] = {}
 
-    def run(self, name: str, variables: Mapping[str, Any], answer: type[T]) -> T:
-        """Run the shipped document `name` and decode its `data`. Documents here may all be repeated without harm.
+    def run(self, name: str, variables: Mapping[str, Any], answer: type[T], *, repeatable: bool = True) -> T:
+        """Run the shipped document `name` and decode its `data`.
 
+        repeatable: whether doing it twice equals doing it once; if not, an unclear end raises Unanswered.
         Raises NeedsReauthorisation, Unavailable (Struggling), Throttled, TooCostly or BadResponse.
         """
-        return self._retry.run(lambda: self._attempt(name, variables, answer))
+        return self._retry.run(lambda: self._attempt(name, variables, answer, repeatable))
 
     def cost_of(self, name: str) -> float:
         """Points the last run of this document was charged before it ran; 0 when it has not run."""
         return self._costs.get(name, 0.0)
 
-    def _attempt(self, name: str, variables: Mapping[str, Any], answer: type[T]) -> T:
+    def _attempt(self, name: str, variables: Mapping[str, Any], answer: type[T], repeatable: bool) -> T:
         where = f"{self._shop_id}, {name}"
         wait = self.bucket.wait_for(self.cost_of(name))
         if wait > self._retry.budget:
@@ -189,11 +190,19 @@ class AdminApi:
             self._sleep(wait)
         request = self._http.build_request("POST", self._url, json={"query": document(name), "variables": variables})
         try:
-            response = exchange(self._http, request, self._auth, where=where, repeatable=True)
+            response = exchange(self._http, request, self._auth, where=where, repeatable=repeatable)
         except Again as again:
             if isinstance(again.error, Unavailable):
                 again.error = Struggling(again.error.what, where=where, remedy=again.error.remedy)
             raise
+        try:
+            return self._understood(response, name, where, answer)
+        except Again as again:
+            if repeatable:
+                raise
+            raise Unanswered(again.error.what, where=where, remedy=_READ_FIRST) from None
+
+    def _understood(self, response: httpx.Response, name: str, where: str, answer: type[T]) -> T:
         self._check_status(response, where)
         self._check_version(response)
         try:
@@ -264,6 +273,7 @@ class AdminApi:
 
 
 _NEXT_RUN = "the next run tries again"
+_READ_FIRST = "it is read again before it is sent again"
 _REPORT = "the window is pulled again; if it stays so, compare the query with the platform's documentation"
 _OWNER = "ask the shop's owner to look at its state in the platform's admin"
 _GONE = {402: "the shop is frozen", 403: "forbidden", 404: "no such shop or API", 423: "the shop is locked"}

@@ -46,7 +46,9 @@ def time_text(at: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """A TOP time as aware UTC. Raises ValueError."""
-    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA).astimezone(UTC)
+    if len(text) != len("2026-11-11 00:00:00"):
+        raise ValueError(f"not a time as TOP writes it: {text!r}")
+    return datetime.fromisoformat(text).replace(tzinfo=CHINA).astimezone(UTC)  # far quicker than strptime
 
 
 class TopError(msgspec.Struct):

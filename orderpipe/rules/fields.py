@@ -49,6 +49,8 @@ ORDER_FIELDS: dict[str, Field] = {
         Field("paid_amount", "number", "实付金额", "119.00", "In the order's currency."),
         Field("paid_amount_cny", "number", "实付金额（人民币）", "119.00", "At the rate of the day it was ordered."),
         Field("payment_status", "text", "付款状态", "paid"),
+        Field("is_cod", "boolean", "货到付款", "false", "Cash on delivery."),
+        Field("is_presale", "boolean", "预售", "false", "A deposit first, the balance later."),
         Field("is_test", "boolean", "测试订单", "false", "A test order of the platform; never shipped."),
         Field("line_count", "integer", "待发明细数", "2", "Lines that still ship."),
         Field("quantity", "integer", "待发件数", "3", "Pieces that still ship."),

@@ -13,20 +13,33 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from orderpipe.sandbox import control, dingtalk, kuaidi100, qimen, shopify, taobao
+from orderpipe.sandbox import (
+    control,
+    dingtalk,
+    douyin,
+    jd,
+    kuaidi100,
+    pinduoduo,
+    qimen,
+    shopee,
+    shopify,
+    shopify_rest,
+    taobao,
+)
 from orderpipe.sandbox.clock import Clock, epoch, iso
+from orderpipe.sandbox.conformance_routes import conformance, listening
 from orderpipe.sandbox.model import load_goods
 from orderpipe.sandbox.world import World
 
 # One line per platform or receiver: a module with NAME, FAULTS, routes(world) and, for a platform with orders,
 # platform_status(order).
-PLATFORMS = (taobao, shopify, qimen, kuaidi100, dingtalk)
+PLATFORMS = (taobao, pinduoduo, douyin, jd, shopee, shopify, shopify_rest, qimen, kuaidi100, dingtalk)
 
 
 def build(world: World) -> Starlette:
     """The web application over a world."""
     served = [route for module in PLATFORMS for route in module.routes(world)]
-    controls = control.routes(world, PLATFORMS)
+    controls = [*control.routes(world, PLATFORMS), *conformance(world, PLATFORMS)]
 
     async def index(request: Request) -> HTMLResponse:
         shops = "".join(
@@ -41,7 +54,7 @@ def build(world: World) -> Starlette:
             f"{iso(world.now)}, rate {world.clock.rate}, seed {world.seed}.</p><ul>{shops}</ul><ul>{paths}</ul>"
         )
 
-    return Starlette(routes=[Route("/", index), *served, *controls])
+    return Starlette(routes=[Route("/", index), *served, *controls], middleware=[listening(world)])
 
 
 def serve(

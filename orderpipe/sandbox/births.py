@@ -128,8 +128,9 @@ def _basket(rng: Random, shop: Shop, goods: list[Goods], order_id: int, wishes: 
         del picks[1:]
     if HABITS[shop.platform].units:
         picks = [(item, 1) for item, quantity in picks for _ in range(quantity)]
-    first = order_id * 100 if shop.platform == "jd" else order_id  # there, neighbours have neighbouring numbers
-    lines = [Line(first + n, item, quantity, item.price(shop.currency)) for n, (item, quantity) in enumerate(picks, 1)]
+    lines = [
+        Line(order_id + n, item, quantity, item.price(shop.currency)) for n, (item, quantity) in enumerate(picks, 1)
+    ]
     if "skus" not in wishes:
         for line in lines:
             if people.chance(rng, 0.2):
@@ -140,10 +141,18 @@ def _basket(rng: Random, shop: Shop, goods: list[Goods], order_id: int, wishes: 
                 line.deleted = True
         if people.chance(rng, 0.08) and not HABITS[shop.platform].one_line:
             gift = by_sku.get(rng.choice(("GIFT-CARD", "GIFT-COASTER")), goods[-1])
-            lines.append(Line(first + len(lines) + 1, gift, 1, 0, is_gift=True))
-    if len(lines) == 1 and shop.platform == "taobao":
-        lines[0].id = order_id  # with one line oid == tid
+            lines.append(Line(order_id + len(lines) + 1, gift, 1, 0, is_gift=True))
+    _number_lines(shop.platform, order_id, lines)
     return lines
+
+
+def _number_lines(platform: str, order_id: int, lines: list[Line]) -> None:
+    kind = HABITS[platform].line_ids
+    if kind == "child" or (kind == "only_child" and len(lines) == 1):
+        lines[0].id = order_id
+    elif kind == "sku":
+        for line in lines:
+            line.id = int(line.goods.listing(platform).sku_id)
 
 
 def _discount(rng: Random, order: Order) -> None:

@@ -47,7 +47,8 @@ class Answer:
 
 @dataclass(slots=True)
 class Call:
-    """One request as a platform sees it. name: the API method, for matching faults."""
+    """One request as a platform sees it. name: the API method, for matching faults. pairs: the query with names that
+    are repeated; `query` knows the last of them."""
 
     world: "World"
     where: str
@@ -58,6 +59,7 @@ class Call:
     body: bytes
     form: dict[str, str]
     name: str = ""
+    pairs: list[tuple[str, str]] = field(default_factory=list)
 
     def fault(self, kind: str) -> Fault | None:
         """The armed fault of that kind that fires on this call."""
@@ -85,6 +87,7 @@ def door(
         call = Call(
             world, where, request.method, request.path_params, dict(request.query_params), request.headers, body, form
         )
+        call.pairs = request.query_params.multi_items()
         call.name = name_of(call)
         world.advance()
         if blunt := await _before_work(call, request):

@@ -36,7 +36,10 @@ def _shopee_no(order_id: int, at: int) -> str:
 class Habits:
     """order_id, order_no: how orders are numbered. country: where buyers live, if not all over the world. encrypted:
     receivers carry a reference that WMS and courier accept. one_line: an order has one line. units: a line is one
-    piece. Shares of orders: held by the platform after payment, paid on delivery, paid in two steps, noted down."""
+    piece. line_ids: own (counted from the order's), child (the first line has the order's), only_child (a line alone
+    has it), sku (a line has no id but its sku's). Shares of orders: held by the platform after payment, paid on
+    delivery, paid in two steps, noted down. partial: a part of a line's money can be refunded.
+    whole_before_shipping: before shipping only whole orders can."""
 
     order_id: Callable[[int, int, Random], int]
     country: str = "CN"
@@ -45,19 +48,28 @@ class Habits:
     encrypted: bool = True
     one_line: bool = False
     units: bool = False
+    line_ids: str = "own"
     held: float = 0.02
     on_delivery: float = 0.0
     two_payments: float = 0.04
     noted: float = 0.15
+    partial: bool = True
+    whole_before_shipping: bool = False
 
 
 HABITS = {
-    "taobao": Habits(_spaced(3_300_000_000_000_000_000, 10**9, 1000), refunds_from=157_000_000_000_000_000),
-    "pinduoduo": Habits(
-        _spaced(1_600_000_000_000_000_000, 10**9, 1000), order_no=_pinduoduo_no, one_line=True, two_payments=0.0
+    "taobao": Habits(
+        _spaced(3_300_000_000_000_000_000, 10**9, 1000), refunds_from=157_000_000_000_000_000, line_ids="only_child"
     ),
-    "douyin": Habits(_spaced(6_900_000_000_000_000_000, 10**9, 1000)),
-    "jd": Habits(_spaced(300_000_000_000, 1000, 1), on_delivery=0.08),
+    "pinduoduo": Habits(
+        _spaced(1_600_000_000_000_000_000, 10**9, 1000),
+        order_no=_pinduoduo_no, one_line=True, two_payments=0.0, line_ids="sku",
+        partial=False,
+    ),
+    "douyin": Habits(_spaced(6_900_000_000_000_000_000, 10**9, 1000), line_ids="child"),
+    "jd": Habits(
+        _spaced(300_000_000_000, 1000, 1), on_delivery=0.08, line_ids="sku", whole_before_shipping=True
+    ),
     "shopee": Habits(
         _spaced(210_000_000_000_000_000, 10**8, 1000),
         country="SG", order_no=_shopee_no, encrypted=False, held=0.0, on_delivery=0.15, two_payments=0.0, noted=0.0,

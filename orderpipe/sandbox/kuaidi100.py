@@ -220,12 +220,10 @@ def _desk(world: World) -> Desk:
 
 
 def _platform_order(world: World, number: str, oaid: str) -> Order | None:
-    if oaid in world.by_oaid:
-        return world.by_oaid[oaid]
     try:
         return world.find(number)
     except KeyError:
-        return None
+        return world.by_oaid.get(oaid)  # no more than a guess: all orders of one receiver and week share it
 
 
 def _receiver_current(param: Param, found: Order | None) -> bool | None:

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from orderpipe.sandbox import people
-from orderpipe.sandbox.habits import HABITS
+from orderpipe.sandbox.habits import HABITS, Habits
 from orderpipe.sandbox.model import Line, Order, Refund, Shipment
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ def draw_plan(rng: Random, order: Order, pace: float) -> Plan:
             after_shipping=after_shipping,
             after=between(6 * HOUR, 3 * DAY) if after_shipping else between(10 * MINUTE, 3 * HOUR),
             settle_after=between(12 * HOUR, 4 * DAY) if after_shipping else between(30 * MINUTE, 5 * HOUR),
-            what=rng.choices(("order", "line", "amount"), (55, 30, 15))[0]
-            if after_shipping
-            else rng.choice(("order", "order", "line")),
+            what=_refunded_part(habits, after_shipping, rng),
             goods_back=after_shipping and people.chance(rng, 0.7),
             refused=people.chance(rng, 0.15),
             reason=rng.choice(REASONS),
@@ -94,6 +92,14 @@ def draw_plan(rng: Random, order: Order, pace: float) -> Plan:
         memo_after=between(5 * MINUTE, 5 * HOUR) if habits.noted and people.chance(rng, habits.noted) else None,
         complaint=None if order.cod else complaint,
     )
+
+
+def _refunded_part(habits: Habits, after_shipping: bool, rng: Random) -> str:
+    if after_shipping:
+        what = rng.choices(("order", "line", "amount"), (55, 30, 15))[0]
+        return what if habits.partial or what != "amount" else "line"
+    what = rng.choice(("order", "order", "line"))
+    return "order" if habits.whole_before_shipping else what
 
 
 def begin(world: World, order: Order) -> None:

@@ -1,4 +1,4 @@
-"""Shopify Admin GraphQL API: client-credentials tokens, order search with its lag, cost and throttling, listing.
+"""Shopify Admin GraphQL API: client-credentials tokens, search with its lag, cost and throttling, listing.
 
 Errors come as the platform documentation has them: THROTTLED and MAX_COST_EXCEEDED with HTTP 200, 401 for a token
 that is not or no longer valid.
@@ -13,6 +13,8 @@ import msgspec
 from starlette.routing import Route
 
 from orderpipe.sandbox import shopify_documents as documents
+from orderpipe.sandbox import shopify_fulfilment as fulfilment
+from orderpipe.sandbox import shopify_products as products
 from orderpipe.sandbox.gateway import Answer, Call, decode, door
 from orderpipe.sandbox.model import Order
 from orderpipe.sandbox.shopify_query import (
@@ -34,7 +36,10 @@ FAULTS = frozenset({
     "late_commit", "partial_data",
 })  # fmt: skip
 SHOPS = {"demo": "shopify-us"}
-SCOPES = "read_orders,read_products,write_products,read_customers,read_fulfillments"
+SCOPES = (
+    "read_orders,read_products,write_products,read_customers,read_fulfillments,"
+    "read_merchant_managed_fulfillment_orders,write_merchant_managed_fulfillment_orders"
+)
 SUPPORTED = ("2026-01", "2026-04", "2026-07", "2026-10", "2027-01")
 DAY = 86400
 ORDER_WALL = 60 * DAY  # read_orders without read_all_orders
@@ -137,7 +142,7 @@ def _execute(call: Call, query: Query, variables: Variables) -> dict[str, Any]:
 
 
 def _requested(root: Root, variables: Variables) -> int:
-    if root.name != "orders":
+    if root.name not in ("orders", "products"):
         return root.price(variables)
     first = root.arguments(variables).get("first")
     if first is None:
@@ -159,6 +164,14 @@ def _resolve(call: Call, root: Root, arguments: Variables, extensions: dict[str,
         order = shop.orders.get(number) if number is not None else None
         hidden = order is None or order.created < world.now - ORDER_WALL
         return (None if hidden else documents.order_document(order)), 1
+    if root.name == "fulfillmentOrder":
+        order = fulfilment.order_of(shop, _number(arguments["id"], "FulfillmentOrder"))
+        return (order and documents.fulfillment_order(order)), 1
+    if root.name == "fulfillmentCreate":
+        return fulfilment.create(call, shop, arguments["fulfillment"], _number), 1
+    if root.name == "products":
+        found = products.search(call, shop, arguments, extensions, _position)
+        return found, len(found["nodes"])
     if root.name == "product":
         return _product(world, shop, arguments["id"]), 1
     if root.name == "productUpdate":
@@ -225,9 +238,8 @@ def _position(rows: list[tuple[int, int]], after: str | None, sort: str, reverse
 
 
 def _product(world: World, shop: ShopState, product_id: str) -> dict[str, Any] | None:
-    number = _number(product_id, "Product")
-    goods = next((item for item in world.goods if item.shopify_product_id == str(number)), None)
-    return goods and documents.product_document(goods, (shop.shop.id, goods.shopify_product_id) in world.delisted)
+    found = products.find(world, shop, str(_number(product_id, "Product")))
+    return found and products.document(found, shop.shop.currency)
 
 
 def _product_update(call: Call, shop: ShopState, product: Variables) -> dict[str, Any]:
@@ -248,7 +260,7 @@ def _product_update(call: Call, shop: ShopState, product: Variables) -> dict[str
             call.body.decode("utf-8", "replace"),
             status=status,
         )
-        found = found | {"status": status}
+        found = _product(world, shop, product["id"]) | {"status": status}
     return {"product": found, "userErrors": []}
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from orderpipe.sandbox.clock import iso
-from orderpipe.sandbox.model import Goods, Line, Order, Refund, Shipment, money
+from orderpipe.sandbox.model import Line, Order, Refund, Shipment, money
 
 PRESENTMENT_RATE = {"USD": 100, "EUR": 92, "GBP": 79, "CAD": 137}  # per 100 USD
 RETURN_STATUS = {
@@ -13,6 +13,13 @@ RETURN_STATUS = {
     "success": "CLOSED",
     "closed": "CANCELED",
 }
+ACTIONS = {
+    "OPEN": ("CREATE_FULFILLMENT", "HOLD"),
+    "IN_PROGRESS": ("CREATE_FULFILLMENT", "HOLD"),
+    "ON_HOLD": ("RELEASE_HOLD",),
+    "CLOSED": (),
+}
+FULFILLMENT_ORDER = 700  # what the id of an order's fulfilment order is above its own
 CREDENTIALS = {
     "CN": ("SHIPPING_CREDENTIAL_CN", "Resident ID number"),
     "BR": ("TAX_CREDENTIAL_BR", "CPF/CNPJ"),
@@ -68,12 +75,9 @@ def order_document(order: Order) -> dict[str, Any]:
     return order.document
 
 
-def product_document(goods: Goods, delisted: bool) -> dict[str, Any]:
-    return {
-        "id": gid("Product", goods.shopify_product_id),
-        "title": goods.name_en,
-        "status": "DRAFT" if delisted else "ACTIVE",
-    }
+def fulfillment_order(order: Order) -> dict[str, Any]:
+    """What is to leave from the shop's one location."""
+    return order_document(order)["fulfillmentOrders"][0]
 
 
 def _order(order: Order) -> dict[str, Any]:
@@ -89,6 +93,7 @@ def _order(order: Order) -> dict[str, Any]:
     if order.refunded >= order.payable:
         returned = order.payable
     cancelled = order.phase == "closed" and order.shipped_at is None
+    parcels = [_fulfillment(order, shipment, lines) for shipment in order.shipments]
     return {
         "id": gid("Order", order.id),
         "legacyResourceId": str(order.id),
@@ -106,7 +111,7 @@ def _order(order: Order) -> dict[str, Any]:
         "displayFinancialStatus": financial_status(order),
         "displayFulfillmentStatus": fulfillment_status(order),
         "returnStatus": return_status(order),
-        "paymentGatewayNames": ["bogus" if order.test else "shopify_payments"],
+        "paymentGatewayNames": [_gateway(order)],
         "sourceName": "web",
         "clientIp": order.ip,
         "tags": ["presale"] if order.presale else [],
@@ -128,7 +133,8 @@ def _order(order: Order) -> dict[str, Any]:
         "lineItems": list(lines.values()),
         "refunds": [_refund(order, refund, lines) for refund in order.refunds if refund.state == "success"],
         "returns": [_return(order, number, refund) for number, refund in enumerate(_returns(order), 1)],
-        "fulfillments": [_fulfillment(shipment) for shipment in order.shipments],
+        "fulfillments": parcels,
+        "fulfillmentOrders": [_fulfillment_order(order, parcels, lines)],
         "discountApplications": _discounts(order),
         "transactions": _transactions(order),
         "localizedFields": _localized(order),
@@ -173,7 +179,7 @@ def _line(order: Order, line: Line) -> dict[str, Any]:
         "discountedUnitPriceAfterAllDiscountsSet": _bag(order, (2 * line.paid + line.quantity) // (2 * line.quantity)),
         "discountAllocations": [{"allocatedAmountSet": _bag(order, amount)} for amount in allocations],
         "duties": [],
-        "product": None if line.deleted else product_document(goods, False),
+        "product": None if line.deleted else {"id": gid("Product", goods.shopify_product_id), "title": goods.name_en},
         "variant": None if line.deleted else variant,
     }
 
@@ -253,8 +259,16 @@ def _return(order: Order, number: int, refund: Refund) -> dict[str, Any]:
     }
 
 
-def _fulfillment(shipment: Shipment) -> dict[str, Any]:
+def _fulfillment(order: Order, shipment: Shipment, lines: dict[int, dict[str, Any]]) -> dict[str, Any]:
     url = f"https://track.example.test/{shipment.tracking}"
+    rows = [
+        {
+            "id": gid("FulfillmentLineItem", shipment.id + number),
+            "quantity": line.quantity - _taken_off_before(order, line),
+            "lineItem": lines[line.id],
+        }
+        for number, line in enumerate(shipment.lines, 1)
+    ]
     return {
         "id": gid("Fulfillment", shipment.id),
         "status": "SUCCESS",
@@ -262,7 +276,52 @@ def _fulfillment(shipment: Shipment) -> dict[str, Any]:
         "createdAt": iso(shipment.at),
         "deliveredAt": iso(shipment.delivered_at),
         "trackingInfo": [{"company": shipment.company, "number": shipment.tracking, "url": url}],
+        "fulfillmentLineItems": rows,
     }
+
+
+def _fulfillment_order(order: Order, parcels: list[dict[str, Any]], lines: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """The order's one fulfilment order. What is not paid or confirmed is held: the model knows no shipment of it."""
+    if order.phase in ("shipped", "completed", "closed"):
+        status = "CLOSED"
+    elif order.hold or order.phase in ("unpaid", "deposit"):
+        status = "ON_HOLD"
+    else:
+        status = "IN_PROGRESS" if order.phase == "part_shipped" else "OPEN"
+    rows = [
+        {
+            "id": gid("FulfillmentOrderLineItem", line.id),
+            "lineItem": lines[line.id],
+            "totalQuantity": line.quantity - _taken_off_before(order, line),
+            "remainingQuantity": 0 if line.shipped or status == "CLOSED" else line.quantity - line.removed,
+        }
+        for line in order.lines
+    ]
+    return {
+        "id": gid("FulfillmentOrder", order.id + FULFILLMENT_ORDER),
+        "orderId": gid("Order", order.id),
+        "status": status,
+        "requestStatus": "UNSUBMITTED",
+        "supportedActions": [{"action": action} for action in ACTIONS[status]],
+        "assignedLocation": {"name": "Shop location"},
+        "fulfillments": parcels,
+        "lineItems": rows,
+    }
+
+
+def _taken_off_before(order: Order, line: Line) -> int:
+    """Pieces of a line that were refunded before it was shipped."""
+    return sum(
+        refund.quantity
+        for refund in order.refunds
+        if refund.line is line and refund.state == "success" and not refund.after_shipping
+    )
+
+
+def _gateway(order: Order) -> str:
+    if order.cod:
+        return "Cash on Delivery (COD)"
+    return "bogus" if order.test else "shopify_payments"
 
 
 def _discounts(order: Order) -> list[dict[str, Any]]:
@@ -298,7 +357,7 @@ def _discounts(order: Order) -> list[dict[str, Any]]:
 
 
 def _transactions(order: Order) -> list[dict[str, Any]]:
-    gateway = "bogus" if order.test else "shopify_payments"
+    gateway = _gateway(order)
     payments = []
     if order.deposit_at is not None:
         payments.append((order.deposit_at, order.deposit))

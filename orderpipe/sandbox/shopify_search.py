@@ -1,7 +1,7 @@
-"""Shopify's order search syntax, as far as order pulls use it: `field:op'value' AND field:op'value'`."""
+"""Shopify's search syntax, as far as pulls use it: `field:op'value' AND field:op'value'`; what it finds orders by."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,16 +47,18 @@ class Search:
         return all(_TEXTS[name](order) == text.lower() for name, text in self.texts.items())
 
 
-def parse_search(text: str) -> Search:
-    """Parse a search text. Times must be quoted; what is not understood becomes a warning."""
+def parse_search(text: str, times: Collection[str] = _TIMES, texts: Collection[str] = _TEXTS) -> Search:
+    """Parse a search text. Times must be quoted; what is not understood becomes a warning.
+
+    times, texts: the fields there are, besides id; those of orders by default."""
     search = Search()
     for term in (part.strip() for part in re.split(r"\s+AND\s+|\s+(?=\w+:)", text.strip())):
         if term:
-            _take(search, term)
+            _take(search, term, times, texts)
     return search
 
 
-def _take(search: Search, term: str) -> None:
+def _take(search: Search, term: str, times: Collection[str], texts: Collection[str]) -> None:
     match = _TERM.fullmatch(term)
     if not match:
         return _warn(search, term, "Could not parse the search term.", "invalid_term")
@@ -66,9 +68,9 @@ def _take(search: Search, term: str) -> None:
         )  # unquoted time
     name, operator = match[1], match[2]
     value = next(group for group in match.groups()[2:] if group is not None)
-    if name in _TEXTS and not operator:
+    if name in texts and not operator:
         search.texts[name] = value
-    elif name in _TIMES or name == "id":
+    elif name in times or name == "id":
         try:
             number = int(value) if name == "id" else int(parse_iso(value))
         except ValueError:

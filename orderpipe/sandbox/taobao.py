@@ -1,11 +1,12 @@
-"""Taobao: trades, refunds, token refresh, shipping and listing, as methods of the TOP gateway."""
+"""Taobao: trades, refunds, token refresh, shipping and listing, as methods of the TOP gateway; items are apart."""
 
 from typing import Any
 
 from starlette.routing import Route
 
-from orderpipe.sandbox import life, top, truth
+from orderpipe.sandbox import life, listings, top, truth
 from orderpipe.sandbox import taobao_documents as documents
+from orderpipe.sandbox import taobao_items as items
 from orderpipe.sandbox.clock import gmt8
 from orderpipe.sandbox.gateway import Answer, Call, door, encode
 from orderpipe.sandbox.model import Order, Refund
@@ -193,10 +194,11 @@ def relist(call: Call, params: Params) -> dict[str, Any]:
 
 def _set_listing(call: Call, params: Params, listed: bool) -> dict[str, Any]:
     world, num_iid = call.world, need(params, "num_iid")
-    if num_iid not in {str(item.taobao_num_iid) for item in world.goods}:
+    if num_iid not in {product.id for product in listings.products(world, _shop(call))}:
         raise Refusal(15, "Remote service error", "isv.item-not-exist", "商品不存在")
-    slot = (_shop(call).shop.id, num_iid)
+    slot = (SHOP, num_iid)
     (world.delisted.discard if listed else world.delisted.add)(slot)
+    listings.products(world, _shop(call))  # the change dates from now
     world.receipts.note(
         NAME, "listing" if listed else "delisting", num_iid, world.now, call.body.decode("utf-8", "replace")
     )
@@ -214,6 +216,9 @@ METHODS: dict[str, tuple[Method, bool]] = {
     "taobao.logistics.offline.send": (offline_send, True),
     "taobao.item.update.delisting": (delist, True),
     "taobao.item.update.listing": (relist, True),
+    "taobao.items.onsale.get": (items.items_onsale, True),
+    "taobao.items.inventory.get": (items.items_inventory, True),
+    "taobao.items.seller.list.get": (items.items_details, True),
 }
 
 

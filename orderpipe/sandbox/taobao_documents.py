@@ -45,7 +45,7 @@ def _trade(order: Order) -> dict[str, Any]:
     document = {
         "tid": order.id,
         "tid_str": order.no,
-        "type": "step" if order.presale else "fixed",
+        "type": "cod" if order.cod else "step" if order.presale else "fixed",
         "status": trade_status(order),
         "seller_nick": order.shop.name,
         "buyer_nick": f"{order.buyer.name[0]}**",

@@ -132,10 +132,12 @@ def page(
     render: Callable[[int], dict[str, Any]],
     names: tuple[str, str],
     shift: Callable[[int], None],
+    most: int = 100,
+    last: int = 10**6,
 ) -> dict[str, Any]:
     """One page of rows (ascending in, newest first out). An empty page has no list at all; a page asked for with
-    use_has_next=true has no total."""
-    number, size = _integer(params, "page_no", 1, 1, 10**6), _integer(params, "page_size", 40, 1, 100)
+    use_has_next=true has no total. most: rows in a page. last: the last page number."""
+    number, size = _integer(params, "page_no", 1, 1, last), _integer(params, "page_size", 40, 1, most)
     first = (number - 1) * size
     keys = [key for _, key in rows[::-1][first : first + size]]
     found = [render(key) for key in keys]
@@ -151,7 +153,7 @@ def page(
         fault = call.fault("wrong_count")
         result["total_results"] = max(0, len(rows) + (int(fault.options.get("delta", 1)) if fault else 0))
     if rows and call.fault("shifted_page"):
-        shift(rows[-1][1])  # the newest row of the range changes before the next page is read
+        shift(max(rows)[1])  # the newest row of the range changes before the next page is read
     return result
 
 

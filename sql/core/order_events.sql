@@ -12,7 +12,9 @@ steps as (
         *,
         lag(status) over w as old_status, lag(platform_status) over w as old_platform_status,
         lag(hold_status) over w as old_hold_status, lag(paid_amount) over w as old_paid_amount,
-        lag(payable_amount) over w as old_payable_amount, lag(address_key) over w as old_address_key,
+        lag(payable_amount) over w as old_payable_amount,
+        -- Some platforms hide the receiver once a parcel has left: that is no change of address.
+        lag(address_key ignore nulls) over w as old_address_key,
         row_number() over w as n
     from versions
     window w as (partition by order_id order by updated_at, source_seq)
@@ -52,14 +54,14 @@ changes as (
     from steps where n > 1 and (payable_amount, paid_amount) is distinct from (old_payable_amount, old_paid_amount)
     union all
     select order_id, 'address_changed', 'buyer', updated_at, json_object('address_key', address_key), source_seq, run_id
-    from steps where n > 1 and address_key is distinct from old_address_key
+    from steps where n > 1 and address_key is not null and address_key is distinct from old_address_key
 ),
 
 case_versions as (
     select * from work.refund_versions
     union all by name
     select v.* from core.refund_versions v
-    semi join work.touched t on t.platform = v.platform and t.platform_order_no = v.platform_order_no
+    semi join work.touched t using (platform, shop_id, platform_order_no)
 ),
 
 cases as (
@@ -67,7 +69,7 @@ cases as (
         json_object('refund_no', c.platform_refund_no, 'status', c.status, 'amount', c.amount::varchar, 'currency', c.currency) as detail,
         c.source_seq, c.run_id
     from case_versions c
-    join work.touched t using (platform, platform_order_no)
+    join work.touched t using (platform, shop_id, platform_order_no)
 ),
 
 events as (

@@ -4,9 +4,11 @@ with accepted as (
     select * from staging.orders semi join work.accepted using (source_seq)
 ),
 
-rates as (  -- the rate of the day it was ordered
+rates as (  -- the rate of the business day it was ordered
     select a.source_seq, f.rate_cny
-    from accepted a asof left join ref.fx_rates f on a.currency = f.currency and a.ordered_at::date >= f.valid_from
+    from accepted a
+    asof left join ref.fx_rates f
+        on a.currency = f.currency and (a.ordered_at at time zone 'Asia/Shanghai')::date >= f.valid_from
 ),
 
 costs as (  -- null as soon as one sku's cost is unknown
@@ -21,14 +23,14 @@ select
     a.tax_amount, a.payable_amount, a.paid_amount,
     (a.paid_amount::decimal(28, 2) * r.rate_cny)::decimal(18, 2) as paid_amount_cny,
     a.buyer_id,
-    'C' || left(keyed(a.platform || ':' || coalesce(a.buyer_id, a.phone_key, a.order_id::varchar)), 16) as customer_id,
+    customer_id_of(a.platform, a.buyer_id, a.phone_key, a.receiver_key, a.order_id) as customer_id,
     a.country, a.province, a.city, a.district,
     null::varchar as buyer_ip_province,
     a.is_gift_order, a.is_test,
     (a.paid_amount::decimal(28, 2) * r.rate_cny - c.cost_cny)::decimal(18, 2) as expected_margin_cny,
     if(a.platform_hold, 'platform_hold', null) as hold_status,
-    a.buyer_message, a.seller_memo, a.payment_status, a.receiver_masked, a.phone_masked, a.phone_key, a.id_key,
-    a.address_key, a.missing_fields, a.source_seq, a.known_at, a.run_id
+    a.buyer_message, a.seller_memo, a.payment_status, a.is_cod, a.is_presale, a.balance_due, a.receiver_masked,
+    a.phone_masked, a.phone_key, a.id_key, a.address_key, a.missing_fields, a.source_seq, a.known_at, a.run_id
 from accepted a
 left join rates r using (source_seq)
 left join costs c using (source_seq)

@@ -1,5 +1,5 @@
 -- Orders that the batch changes, in their newest state.
--- grain: one row per order to write · key: order_id · inputs: work.order_versions, work.contacts, core.orders
+-- grain: one row per order to write · key: order_id · inputs: work.order_versions, work.contacts, core.orders, core.order_versions
 -- Newest wins by (updated_at, source_seq): a late old document adds a version and changes nothing here but what it
 -- tells about the receiver. What decisions put on an order (warehouse, review holds) stays until they are taken again.
 with current_rows as (
@@ -28,9 +28,36 @@ candidates as (
     select * from current_rows anti join winners using (order_id)
 ),
 
+-- Lazada tells when a parcel left only while it is on its way: what an earlier version told stays true.
+left_earlier as (
+    select order_id, min(shipped_at) as shipped_at, min(completed_at) as completed_at
+    from (
+        select order_id, shipped_at, completed_at from work.order_versions
+        union all
+        select order_id, shipped_at, completed_at
+        from core.order_versions
+        where order_id in (select order_id from work.order_versions)
+    )
+    where order_id in (
+        select order_id from candidates
+        where platform = 'lazada' and status in ('shipped', 'completed', 'after_sale')
+            and (shipped_at is null or completed_at is null))
+    group by order_id
+),
+
 with_receiver as (
     select
-        o.* exclude (receiver_masked, phone_masked, phone_key, id_key, address_key, missing_fields),
+        o.* exclude (receiver_masked, phone_masked, phone_key, id_key, address_key, missing_fields) replace (
+            customer_id_of(o.platform, o.buyer_id, keyed(plain_phone(c.phone)), keyed(c.oaid), o.order_id) as customer_id,
+            coalesce(o.shipped_at, e.shipped_at) as shipped_at,
+            if(o.status in ('completed', 'after_sale'), coalesce(o.completed_at, e.completed_at), o.completed_at)
+                as completed_at,
+            -- A document without any receiver says nothing about where the order goes.
+            if(o.has_receiver, o.country, c.country) as country,
+            if(o.has_receiver, o.province, c.province) as province,
+            if(o.has_receiver, o.city, c.city) as city,
+            if(o.has_receiver, o.district, c.district) as district
+        ),
         mask_name(c.name) as receiver_masked,
         mask_phone(c.phone) as phone_masked,
         keyed(plain_phone(c.phone)) as phone_key,
@@ -40,10 +67,12 @@ with_receiver as (
             missing_receiver(c.name, c.phone, c.country, c.address, c.oaid),
             list_filter(o.missing_fields, lambda f: f in ('items', 'sku')),
             -- The address known in clear is not the one the newest document names: a person must look.
-            if((c.province, c.city, c.district) is distinct from (o.province, o.city, o.district), ['address'], [])
+            if(o.has_receiver and (c.province, c.city, c.district) is distinct from (o.province, o.city, o.district),
+                ['address'], [])
         ) as missing_fields
-    from candidates o
+    from (select *, coalesce(province, city, district, receiver_masked) is not null as has_receiver from candidates) o
     join work.contacts c using (order_id)
+    left join left_earlier e using (order_id)
 ),
 
 in_order as (
@@ -52,11 +81,12 @@ in_order as (
         completed_at, updated_at, currency, goods_amount, discount_amount, shipping_fee, tax_amount, payable_amount,
         paid_amount, paid_amount_cny, buyer_id, customer_id, country, province, city, district, buyer_ip_province,
         is_gift_order, is_test, expected_margin_cny, warehouse_id, hold_status, buyer_message, seller_memo,
-        payment_status, receiver_masked, phone_masked, phone_key, id_key, address_key,
+        payment_status, is_cod, is_presale, balance_due, receiver_masked, phone_masked, phone_key, id_key, address_key,
         list_sort(list_distinct(missing_fields)) as missing_fields, source_seq
     from with_receiver
 )
 
+-- By name: a column that the table gained later stands at its end.
 select * from in_order
 except
-select * from current_rows
+((select * from in_order limit 0) union all by name select * from current_rows)

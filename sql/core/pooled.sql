@@ -1,5 +1,7 @@
--- Documents of the batch that brought a new state of an order or a case; the other accepted ones are superseded.
--- grain: one row per document · key: source_seq · inputs: work.order_versions, work.refund_versions
+-- Documents of the batch that brought a state of an order, a case or a product; the other accepted ones are superseded.
+-- grain: one row per document · key: source_seq · inputs: work.order_versions, work.refund_versions, staging.products, work.accepted
 select source_seq from work.order_versions
 union
 select source_seq from work.refund_versions
+union
+select source_seq from staging.products semi join work.accepted using (source_seq)

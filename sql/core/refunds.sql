@@ -3,7 +3,7 @@
 with waiting as (
     select r.*
     from core.refunds r
-    semi join work.order_versions v on v.platform = r.platform and v.platform_order_no = r.platform_order_no
+    semi join work.order_versions v using (platform, shop_id, platform_order_no)
     where r.order_id is null
 ),
 
@@ -23,17 +23,22 @@ newest as (
 ),
 
 order_ids as (
-    select platform, platform_order_no, order_id from work.order_versions
+    select platform, shop_id, platform_order_no, order_id from work.order_versions
     union
-    select o.platform, o.platform_order_no, o.order_id
+    select o.platform, o.shop_id, o.platform_order_no, o.order_id
     from core.orders o
-    semi join newest n on n.platform_order_no = o.platform_order_no and n.platform = o.platform
+    semi join newest n using (platform, shop_id, platform_order_no)
+),
+
+in_order as (
+    select
+        n.refund_id, i.order_id, n.platform, n.shop_id, n.platform_refund_no, n.platform_order_no, n.platform_line_id,
+        n.status, n.platform_status, n.kind, n.phase, n.amount, n.currency, n.reason, n.created_at, n.updated_at, n.source_seq
+    from newest n
+    left join order_ids i using (platform, shop_id, platform_order_no)
 )
 
-select
-    n.refund_id, i.order_id, n.platform, n.shop_id, n.platform_refund_no, n.platform_order_no, n.platform_line_id,
-    n.status, n.platform_status, n.kind, n.phase, n.amount, n.currency, n.reason, n.created_at, n.updated_at, n.source_seq
-from newest n
-left join order_ids i using (platform, platform_order_no)
+-- By name: a column that the table gained later stands at its end.
+select * from in_order
 except
-select * from current_rows
+((select * from in_order limit 0) union all by name select * from current_rows)

@@ -52,6 +52,8 @@ select
     o.paid_amount,
     o.paid_amount_cny,
     o.payment_status,
+    o.is_cod,
+    o.is_presale,
     o.is_test,
     coalesce(l.line_count, 0)::bigint as line_count,
     coalesce(l.quantity, if(l.order_id is null, 0, null))::bigint as quantity,

@@ -13,7 +13,7 @@ select
             when v.platform_hold is not null then v.platform_hold
             when o.is_test then 'test_order'
             when o.status = 'unknown' then 'unknown_status'
-            when o.paid_at is null then null
+            when o.paid_at is null and o.payment_status <> 'cod' then null
             when r.warehouse_id is null then 'unrouted'
             when r.warehouse_id = 'cross_border_review' then 'cross_border_review'
             when len(o.missing_fields) > 0 then 'missing_fields'

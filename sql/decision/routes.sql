@@ -1,9 +1,9 @@
--- The route of every candidate order that was ever paid; the decision on an order that never was is taken back.
--- grain: one row per paid order · key: order_id · inputs: work.candidates, work.routed (rules over work.order_facts), core.orders, core.order_versions
+-- The route of every candidate order that was ever paid, or is paid on delivery; the decision on any other is taken back.
+-- grain: one row per such order · key: order_id · inputs: work.candidates, work.routed (rules over work.order_facts), core.orders, core.order_versions
 -- decided_at is when the facts were known, not when the machine got round to it: replaying raw gives the same row.
 with orders as (
     select order_id, source_seq from core.orders
-    where order_id in (select order_id from work.candidates) and paid_at is not null
+    where order_id in (select order_id from work.candidates) and (paid_at is not null or payment_status = 'cod')
 ),
 
 versions as (

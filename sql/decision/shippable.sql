@@ -1,4 +1,4 @@
--- Orders that may be shipped now: paid, routed to a warehouse, not held, no open or granted refund on what would go.
+-- Orders that may be shipped now: paid (or paid on delivery), routed to a warehouse, not held, no open or granted refund on what would go.
 -- grain: one row per order · key: order_id · inputs: work.orders_now, core.order_items, core.refunds
 -- Asked twice: when instructions are decided, and again at the moment of sending.
 with lines as (
@@ -27,6 +27,6 @@ from work.orders_now o
 semi join lines using (order_id)
 anti join refunds using (order_id)
 where o.status = 'paid'
-    and o.payment_status in ('paid', 'partially_refunded')
+    and o.payment_status in ('paid', 'cod', 'partially_refunded')
     and o.hold_status is null
     and o.warehouse_id is not null

@@ -21,8 +21,10 @@ select
     strftime(o.paid_at at time zone 'Asia/Shanghai', '%Y-%m-%d %H:%M:%S') as paid_at,
     o.goods_amount::varchar as goods_amount, o.discount_amount::varchar as discount_amount,
     (o.shipping_fee + o.tax_amount)::decimal(18, 2)::varchar as freight, o.payable_amount::varchar as payable_amount,
-    o.paid_amount::varchar as paid_amount, (o.payable_amount - o.paid_amount)::decimal(18, 2)::varchar as to_collect,
-    c.name, c.phone, c.province, c.city, c.district, c.town, c.address, c.zip, c.oaid, c.buyer_message, c.seller_memo,
+    o.paid_amount::varchar as paid_amount, if(o.is_cod, o.balance_due, 0)::decimal(18, 2)::varchar as to_collect, o.is_cod,
+    -- Some platforms show nothing of a receiver but its token, which WMS and courier resolve: they want a text all the same.
+    coalesce(c.name, if(c.oaid is not null, '***', null)) as name,
+    coalesce(c.phone, if(c.oaid is not null, '***', null)) as phone, c.province, c.city, c.district, c.town, c.address, c.zip, c.oaid, c.tokens, c.buyer_message, c.seller_memo,
     l.lines, l.weight_kg, l.pieces
 from core.orders o
 join vault.pii.contacts c using (order_id)

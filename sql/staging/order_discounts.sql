@@ -3,7 +3,7 @@
 with entries as (
     select
         source_seq, currency, unnest(discounts) as d, generate_subscripts(discounts, 1) as discount_no,
-        make_id(ordered_at, platform, platform_order_no) as order_id
+        order_id_of(ordered_at, platform, shop_id, platform_order_no) as order_id
     from staging.typed_orders
     where platform_order_no is not null and ordered_at is not null
 )

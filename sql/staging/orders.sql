@@ -2,7 +2,7 @@
 -- grain: one row per order payload · key: source_seq · inputs: staging.typed_orders
 select
     case when platform_order_no is not null and ordered_at is not null
-        then make_id(ordered_at, platform, platform_order_no) end as order_id,
+        then order_id_of(ordered_at, platform, shop_id, platform_order_no) end as order_id,
     platform, shop_id, platform_order_no, status, platform_status,
     ordered_at, paid_at, shipped_at, completed_at, updated_at,
     currency, goods_amount, discount_amount, shipping_fee, tax_amount, payable_amount, paid_amount,
@@ -13,10 +13,15 @@ select
     mask_text(nullif(buyer_message, ''), contact.name, contact.phone, contact.address) as buyer_message,
     mask_text(nullif(seller_memo, ''), contact.name, contact.phone, contact.address) as seller_memo,
     payment_status,
+    coalesce(is_cod, false) as is_cod,
+    coalesce(is_presale, false) as is_presale,
+    if(status <> 'closed' and payment_status in ('unpaid', 'deposit_paid', 'partially_paid', 'authorized', 'cod'),
+        payable_amount - paid_amount, 0)::decimal(18, 2) as balance_due,
     mask_name(contact.name) as receiver_masked,
     mask_phone(contact.phone) as phone_masked,
     keyed(plain_phone(contact.phone)) as phone_key,
     keyed(upper(nullif(contact.id_number, ''))) as id_key,
+    keyed(nullif(contact.oaid, '')) as receiver_key,
     address_key_of(contact.country, contact.province, contact.city, contact.district, contact.address, contact.oaid) as address_key,
     list_concat(
         missing_receiver(contact.name, contact.phone, contact.country, contact.address, contact.oaid),

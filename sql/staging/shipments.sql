@@ -3,7 +3,7 @@
 with parcels as (
     select
         source_seq, unnest(shipments) as s, generate_subscripts(shipments, 1) as shipment_no,
-        make_id(ordered_at, platform, platform_order_no) as order_id
+        order_id_of(ordered_at, platform, shop_id, platform_order_no) as order_id
     from staging.typed_orders
     where platform_order_no is not null and ordered_at is not null
 )

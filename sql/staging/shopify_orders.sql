@@ -9,7 +9,7 @@ with parsed as (
             "id": "VARCHAR", "legacyResourceId": "VARCHAR", "name": "VARCHAR", "test": "BOOLEAN",
             "createdAt": "VARCHAR", "processedAt": "VARCHAR", "updatedAt": "VARCHAR", "closedAt": "VARCHAR",
             "cancelledAt": "VARCHAR", "currencyCode": "VARCHAR", "displayFinancialStatus": "VARCHAR",
-            "displayFulfillmentStatus": "VARCHAR", "returnStatus": "VARCHAR", "paymentGatewayNames": ["VARCHAR"],
+            "displayFulfillmentStatus": "VARCHAR", "returnStatus": "VARCHAR", "paymentGatewayNames": ["VARCHAR"], "tags": ["VARCHAR"],
             "clientIp": "VARCHAR", "note": "VARCHAR", "taxesIncluded": "BOOLEAN",
             "totalPriceSet": {"shopMoney": {"amount": "VARCHAR"}},
             "totalShippingPriceSet": {"shopMoney": {"amount": "VARCHAR"}},
@@ -37,7 +37,9 @@ with parsed as (
             "returns": {"nodes": [{"id": "VARCHAR", "status": "VARCHAR"}]},
             "transactions": [{"kind": "VARCHAR", "status": "VARCHAR", "processedAt": "VARCHAR"}],
             "fulfillments": [{"id": "VARCHAR", "status": "VARCHAR", "createdAt": "VARCHAR", "deliveredAt": "VARCHAR",
-                "trackingInfo": [{"company": "VARCHAR", "number": "VARCHAR"}]}]
+                "trackingInfo": [{"company": "VARCHAR", "number": "VARCHAR"}],
+                "fulfillmentLineItems": {"pageInfo": {"hasNextPage": "BOOLEAN"},
+                    "nodes": [{"quantity": "VARCHAR", "lineItem": {"id": "VARCHAR"}}]}}]
         }') as t
     from staging.payloads
     where platform = 'shopify' and kind = 'order'
@@ -47,6 +49,19 @@ refunded as (  -- pieces refunded, by line
     select seq, list(r.lineItem.id) as line_ids, list(coalesce(try_cast(r.quantity as integer), 0)) as quantities
     from (select seq, unnest(flatten(list_transform(coalesce(t.refunds, []), lambda f: coalesce(f.refundLineItems.nodes, [])))) as r from parsed)
     group by seq
+),
+
+parcels as (  -- fulfilments that were not called off
+    select seq, list_filter(coalesce(t.fulfillments, []), lambda f: f.status is null or f.status not in ('CANCELLED', 'ERROR', 'FAILURE')) as sent
+    from parsed
+),
+
+shipped as (  -- what was handed over; told is false where a parcel does not say all of what is in it
+    select
+        seq,
+        len(list_filter(sent, lambda f: f.fulfillmentLineItems.nodes is null or coalesce(f.fulfillmentLineItems.pageInfo.hasNextPage, false))) = 0 as told,
+        flatten(list_transform(sent, lambda f: coalesce(f.fulfillmentLineItems.nodes, []))) as pieces
+    from parcels
 ),
 
 lines as (
@@ -63,11 +78,14 @@ lines as (
                 lambda d: money(d.allocatedAmountSet.shopMoney.amount))), 0)::decimal(18, 2),
             refunded: coalesce(list_sum(list_transform(
                 list_filter(list_zip(coalesce(f.line_ids, []), coalesce(f.quantities, [])), lambda z: z[1] = l.id), lambda z: z[2])), 0),
+            shipped_quantity: if(s.told, coalesce(list_sum(list_transform(
+                list_filter(s.pieces, lambda n: n.lineItem.id = l.id), lambda n: try_cast(n.quantity as integer))), 0), null)::integer,
             platform_product_id: regexp_extract(l.product.id, '[0-9]+$'),
             platform_sku_id: regexp_extract(l.variant.id, '[0-9]+$')
         }) as items
     from parsed p
     left join refunded f using (seq)
+    join shipped s using (seq)
 ),
 
 states as (
@@ -100,7 +118,7 @@ select
         when t.displayFinancialStatus in ('VOIDED', 'EXPIRED') then 'closed'
         when t.returnStatus in ('RETURN_REQUESTED', 'IN_PROGRESS', 'RETURN_FAILED') then 'after_sale'
         when t.displayFinancialStatus = 'REFUNDED' then 'closed'
-        when s.is_cod and t.displayFinancialStatus = 'PENDING' and s.fulfilment in ('shipped', 'completed') then 'shipped'
+        when s.is_cod and t.displayFinancialStatus = 'PENDING' then if(s.fulfilment = 'completed', 'shipped', s.fulfilment)
         when coalesce(t.displayFinancialStatus, 'PENDING') in ('PENDING', 'AUTHORIZED', 'PARTIALLY_PAID') then 'pending_payment'
         when t.displayFinancialStatus in ('PAID', 'PARTIALLY_REFUNDED') then s.fulfilment
         else 'unknown'
@@ -108,7 +126,7 @@ select
     concat_ws('/', t.displayFinancialStatus, t.displayFulfillmentStatus,
         if(t.cancelledAt is not null, 'CANCELLED', null), nullif(t.returnStatus, 'NO_RETURN')) as platform_status,
     case t.displayFinancialStatus
-        when 'PENDING' then 'unpaid'
+        when 'PENDING' then if(s.is_cod and t.cancelledAt is null, 'cod', 'unpaid')
         when 'EXPIRED' then 'unpaid'
         when 'VOIDED' then 'unpaid'
         when 'AUTHORIZED' then 'authorized'
@@ -119,6 +137,9 @@ select
         else if(t.displayFinancialStatus is null, 'unpaid', 'unknown')
     end as payment_status,
     coalesce(t.displayFulfillmentStatus = 'ON_HOLD', false) as platform_hold,
+    s.is_cod,
+    -- The platform knows no orders of this kind: apps that sell in advance tag theirs.
+    len(list_filter(coalesce(t.tags, []), lambda g: lower(g) in ('presale', 'pre-sale', 'preorder', 'pre-order'))) > 0 as is_presale,
     try_cast(t.createdAt as timestamptz) as ordered_at,
     -- Fully paid when the last successful payment came in.
     case when t.displayFinancialStatus in ('PAID', 'PARTIALLY_REFUNDED', 'REFUNDED') then coalesce(
@@ -154,11 +175,12 @@ select
         district: null::varchar, town: null::varchar,
         address: nullif(concat_ws(' ', t.shippingAddress.address1, t.shippingAddress.address2), ''),
         zip: t.shippingAddress.zip, id_number: null::varchar, email: t.customer.defaultEmailAddress.emailAddress,
-        ip: t.clientIp, oaid: null::varchar
+        ip: t.clientIp, oaid: null::varchar, tokens: null::varchar
     } as contact,
     list_transform(l.items, lambda i: {
         platform_line_id: regexp_extract(i.platform_line_id, '[0-9]+$'), sku: i.sku, product_name: i.product_name,
-        quantity: i.quantity, ship_quantity: i.current_quantity, unit_price: i.unit_price,
+        quantity: i.quantity, ship_quantity: i.current_quantity, shipped_quantity: i.shipped_quantity,
+        unit_price: i.unit_price,
         discount_amount: i.discount_amount, line_amount: try_cast(i.unit_price::decimal(28, 2) * i.quantity - i.discount_amount as decimal(18, 2)),
         refund_status: case when i.refunded = 0 then 'none' when i.refunded >= i.quantity then 'refunded' else 'partially_refunded' end,
         platform_refund_status: null::varchar, platform_product_id: i.platform_product_id, platform_sku_id: i.platform_sku_id

@@ -18,7 +18,7 @@ with parsed as (
                 "outer_sku_id": "VARCHAR", "title": "VARCHAR", "price": "VARCHAR", "num": "VARCHAR",
                 "discount_fee": "VARCHAR", "adjust_fee": "VARCHAR", "total_fee": "VARCHAR",
                 "part_mjz_discount": "VARCHAR", "divide_order_fee": "VARCHAR", "payment": "VARCHAR",
-                "status": "VARCHAR", "refund_status": "VARCHAR"}]},
+                "status": "VARCHAR", "consign_time": "VARCHAR", "refund_status": "VARCHAR"}]},
             "promotion_details": {"promotion_detail": [{
                 "id": "VARCHAR", "promotion_name": "VARCHAR", "discount_fee": "VARCHAR"}]}
         }') as t
@@ -41,6 +41,15 @@ lines as (
                 + coalesce(money(l.part_mjz_discount), 0))::decimal(18, 2),
             -- With several lines `payment` leaves the shop's promotion out: divide_order_fee is what was paid.
             line_amount: coalesce(money(l.divide_order_fee), money(l.total_fee)),
+            -- A line knows whether it has left; one without a state goes with the trade, unless that is in between.
+            shipped_quantity: case
+                when nullif(l.consign_time, '') is not null then try_cast(l.num as integer)
+                when coalesce(l.status, t.status) in ('WAIT_BUYER_CONFIRM_GOODS', 'TRADE_BUYER_SIGNED', 'TRADE_FINISHED')
+                    then try_cast(l.num as integer)
+                when coalesce(l.status, t.status) in ('TRADE_NO_CREATE_PAY', 'WAIT_BUYER_PAY', 'PAY_PENDING', 'WAIT_PRE_AUTH_CONFIRM',
+                    'WAIT_SELLER_SEND_GOODS', 'PAID_FORBID_CONSIGN', 'TRADE_CLOSED_BY_TAOBAO') then 0
+                when l.status = 'TRADE_CLOSED' and nullif(t.consign_time, '') is null then 0
+            end,
             platform_refund_status: coalesce(l.refund_status, 'NO_REFUND'),
             platform_product_id: l.num_iid,
             platform_sku_id: l.sku_id,
@@ -53,6 +62,10 @@ lines as (
 states as (
     select
         seq,
+        coalesce(t.type = 'cod', false) as is_cod,
+        -- Cash on delivery is paid when the trade is finished.
+        coalesce(nullif(t.pay_time, ''), if(t.type = 'cod' and t.status = 'TRADE_FINISHED', nullif(t.end_time, ''), null)) as paid_at,
+        coalesce(t.type = 'step' or t.step_trade_status <> '', false) as is_presale,
         case
             when t.status in ('TRADE_CLOSED', 'TRADE_CLOSED_BY_TAOBAO') then 'closed'
             when t.step_trade_status like 'FRONT_NOPAID%' or t.step_trade_status = 'FRONT_PAID_FINAL_NOPAID' then 'pending_payment'
@@ -81,7 +94,7 @@ select
     t.status as platform_status,
     case
         when t.step_trade_status = 'FRONT_PAID_FINAL_NOPAID' then 'deposit_paid'
-        when nullif(t.pay_time, '') is null then 'unpaid'
+        when s.paid_at is null then if(s.is_cod and s.base_status in ('paid', 'shipped'), 'cod', 'unpaid')
         when s.base_status = 'pending_payment' then 'unpaid'
         when t.status = 'TRADE_CLOSED' or len(list_filter(l.items, lambda i: i.platform_refund_status <> 'SUCCESS')) = 0
             then 'refunded'
@@ -89,8 +102,10 @@ select
         else 'paid'
     end as payment_status,
     t.status = 'PAID_FORBID_CONSIGN' as platform_hold,
+    s.is_cod,
+    s.is_presale,
     try_cast(t.created || '+08:00' as timestamptz) as ordered_at,
-    try_cast(nullif(t.pay_time, '') || '+08:00' as timestamptz) as paid_at,
+    try_cast(s.paid_at || '+08:00' as timestamptz) as paid_at,
     try_cast(nullif(t.consign_time, '') || '+08:00' as timestamptz) as shipped_at,
     case when t.status = 'TRADE_FINISHED' then try_cast(nullif(t.end_time, '') || '+08:00' as timestamptz) end as completed_at,
     try_cast(t.modified || '+08:00' as timestamptz) as updated_at,
@@ -103,7 +118,7 @@ select
     money(t.payment) as payable_amount,
     case
         when t.step_trade_status = 'FRONT_PAID_FINAL_NOPAID' then coalesce(money(t.step_paid_fee), 0)
-        when nullif(t.pay_time, '') is null or s.base_status = 'pending_payment' then 0::decimal(18, 2)
+        when s.paid_at is null or s.base_status = 'pending_payment' then 0::decimal(18, 2)
         else money(t.payment)
     end as paid_amount,
     t.buyer_open_uid as buyer_id,
@@ -114,11 +129,11 @@ select
         name: t.receiver_name, phone: coalesce(nullif(t.receiver_mobile, ''), t.receiver_phone), country: 'CN',
         province: t.receiver_state, city: t.receiver_city, district: t.receiver_district, town: t.receiver_town,
         address: t.receiver_address, zip: t.receiver_zip, id_number: null::varchar, email: null::varchar,
-        ip: null::varchar, oaid: t.oaid
+        ip: null::varchar, oaid: t.oaid, tokens: null::varchar
     } as contact,
     list_transform(l.items, lambda i: {
         platform_line_id: i.platform_line_id, sku: i.sku, product_name: i.product_name, quantity: i.quantity,
-        ship_quantity: if(i.platform_refund_status = 'SUCCESS', 0, i.quantity),
+        ship_quantity: if(i.platform_refund_status = 'SUCCESS', 0, i.quantity), shipped_quantity: i.shipped_quantity,
         unit_price: i.unit_price, discount_amount: i.discount_amount, line_amount: i.line_amount,
         refund_status: case i.platform_refund_status
             when 'NO_REFUND' then 'none'

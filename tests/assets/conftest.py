@@ -20,9 +20,10 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def world(sandbox, home, monkeypatch):
-    """A stepped sandbox that this process's configuration points at."""
+def world(sandbox, home, configured, monkeypatch):
+    """A stepped sandbox with two shops that this process's configuration points at."""
     world = sandbox()
+    monkeypatch.setenv("ORDERPIPE_CONFIG", str(configured("taobao-hz", "shopify-us")))
     monkeypatch.setenv("ORDERPIPE_SANDBOX_URL", world.url)
     monkeypatch.setenv("ORDERPIPE_CLOCK", f"{world.url}/_control/clock")
     for name, value in world.credentials.items():

@@ -56,7 +56,7 @@ def test_a_tick_takes_orders_from_every_shop_to_the_outbox_and_a_dispatch_to_the
     assert query("SELECT DISTINCT status FROM outbox.instructions WHERE target = 'wms'") == [("acknowledged",)]
 
 
-def test_one_shop_with_a_revoked_token_turns_only_its_own_lanes_red(world, run_job, monkeypatch):
+def test_one_shop_with_a_revoked_token_turns_only_its_own_lane_red(world, run_job, monkeypatch):
     place(world, "taobao-hz")
     numbers = place(world, "shopify-us")
     monkeypatch.setenv("TAOBAO_SESSION", "revoked")
@@ -64,9 +64,33 @@ def test_one_shop_with_a_revoked_token_turns_only_its_own_lanes_red(world, run_j
     tick = run_job("tick")
     assert tick.success
     red = {asset: check.description for (asset, _), check in checks(tick).items() if not check.passed}
-    assert set(red) == {f"raw/taobao_{kind}s" for kind in PLATFORMS["taobao"].kinds}
-    assert all("taobao-hz" in cause and "—" in cause for cause in red.values())  # the shop, and a remedy
+    assert set(red) == {"shops/taobao-hz"}
+    cause = red["shops/taobao-hz"]
+    assert "taobao-hz" in cause and "TAOBAO_REFRESH_TOKEN" in cause  # the shop, and what to set
     assert row_count(tick, "core/orders") == len(numbers)
+    fresh = {event.asset_key.to_user_string() for event in tick.get_asset_materialization_events()}
+    assert "shops/shopify-us" in fresh and "shops/taobao-hz" not in fresh
+    lanes = dict(query("SELECT (shop_id, kind), (state, silent_ticks, error IS NOT NULL) FROM mart.shop_freshness"))
+    assert {lane for lane, told in lanes.items() if told == ("failing", 1, True)} == {
+        ("taobao-hz", kind) for kind in PLATFORMS["taobao"].kinds
+    }
+    assert {told for (shop, _), told in lanes.items() if shop == "shopify-us"} == {("fresh", 0, False)}
+
+
+def test_one_shop_is_pulled_by_materialising_its_lane(world, instance):
+    from dagster import materialize
+
+    from definitions import defs
+
+    place(world, "taobao-hz")
+    place(world, "shopify-us")
+    lane = AssetKey(["shops", "taobao-hz"])
+    pulled = materialize(
+        [defs.get_assets_def(lane)], instance=instance, selection=[lane], resources=defs.resources, raise_on_error=False
+    )
+    assert pulled.success
+    assert query("SELECT DISTINCT shop_id FROM vault.raw.payloads") == [("taobao-hz",)]
+    assert query("SELECT count(*) FROM vault.raw.payloads WHERE kind = 'order'") == [(3,)]
 
 
 def test_a_window_can_be_pulled_again_for_one_shop(world, run_job):
@@ -78,11 +102,16 @@ def test_a_window_can_be_pulled_again_for_one_shop(world, run_job):
     tick = run_job("tick", {"ops": {"pull": {"config": {"shops": ["taobao-hz"], **window}}}})
     assert tick.success
     landed = {
-        event.asset_key.path[-1]: [event.materialization.metadata[name].value for name in ("landed", "new")]
+        event.asset_key.to_user_string(): [event.materialization.metadata[name].value for name in ("landed", "new")]
         for event in tick.get_asset_materialization_events()
-        if "landed" in event.materialization.metadata
+        if "landed" in event.materialization.metadata and event.materialization.metadata["windows"].value
     }
-    assert landed == {"taobao_orders": [3, 0], "taobao_refunds": [0, 0], "shopify_orders": [0, 0]}
+    assert landed == {
+        "shops/taobao-hz": [3, 0],
+        "raw/taobao_orders": [3, 0],
+        "raw/taobao_refunds": [0, 0],
+        "raw/taobao_products": [0, 0],
+    }
 
 
 @pytest.mark.parametrize(

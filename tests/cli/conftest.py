@@ -15,6 +15,7 @@ import pytest
 
 from orderpipe import cli, config, flow
 from orderpipe.lake.landing import PulledWindow, land
+from orderpipe.platforms import PLATFORMS
 
 KEY = "5f" * 32
 FIRST_KNOWN = datetime(2026, 11, 9, 3, 0, tzinfo=UTC)
@@ -26,7 +27,7 @@ class Terminal:
 
     def __init__(self, home: Path, **environment: str):
         self.home = home
-        ours = ("ORDERPIPE_", "TAOBAO_", "SHOPIFY_", "WMS_", "KUAIDI100_", "DINGTALK_")
+        ours = ("ORDERPIPE_", "WMS_", "KUAIDI100_", "DINGTALK_", *(f"{platform.upper()}_" for platform in PLATFORMS))
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.env |= {"ORDERPIPE_HOME": str(home), "PYTHONPATH": str(config.ROOT), "COLUMNS": "300", **environment}
 
@@ -121,12 +122,13 @@ def orderpipe(terminal) -> Terminal:
 
 
 @pytest.fixture
-def shop(sandbox, terminal) -> tuple[Terminal, Any]:
+def shop(sandbox, configured, terminal) -> tuple[Terminal, Any]:
     """A terminal whose shops and receivers are a sandbox, and the sandbox."""
     world = sandbox()
     return (
         terminal(
             ORDERPIPE_PII_KEY=KEY,
+            ORDERPIPE_CONFIG=str(configured("taobao-hz", "shopify-us")),
             ORDERPIPE_SANDBOX_URL=world.url,
             ORDERPIPE_CLOCK=f"{world.url}/_control/clock",
             **world.credentials,

@@ -21,11 +21,11 @@ KEY = "5f" * 32
 class Hub:
     """An orderpipe home that lives against one sandbox."""
 
-    def __init__(self, home: Path, sandbox: Any):
+    def __init__(self, home: Path, config_dir: Path, sandbox: Any):
         self.home, self.sandbox = home, sandbox
         self.env = {
             "ORDERPIPE_HOME": str(home),
-            "ORDERPIPE_CONFIG": str(ROOT / "config"),
+            "ORDERPIPE_CONFIG": str(config_dir),
             "ORDERPIPE_PII_KEY": KEY,
             "ORDERPIPE_SANDBOX_URL": sandbox.url,
             "ORDERPIPE_CLOCK": f"{sandbox.url}/_control/clock",
@@ -207,11 +207,11 @@ def _visible_refunds(true: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def hub(sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
-    """Starts a sandbox with the given options and gives a hub that lives against it."""
+def hub(sandbox, configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
+    """Starts a sandbox with the given options and gives a hub that lives against its shops."""
 
-    def start(**options: Any) -> Hub:
-        made = Hub(tmp_path / "home", sandbox(**options))
+    def start(shops: str = "taobao-hz,shopify-us", **options: Any) -> Hub:
+        made = Hub(tmp_path / "home", configured(*shops.split(",")), sandbox(shops=shops, **options))
         for name, value in made.env.items():
             monkeypatch.setenv(name, value)
         return made

@@ -11,7 +11,7 @@ import pytest
 def edited(hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A hub with a configuration folder of its own, and one waiting order of a mug from Zhejiang."""
     hub = hub(seed=51)
-    folder = tmp_path / "config"
+    folder = tmp_path / "edited"
     shutil.copytree(hub.env["ORDERPIPE_CONFIG"], folder)
     hub.env["ORDERPIPE_CONFIG"] = str(folder)
     monkeypatch.setenv("ORDERPIPE_CONFIG", str(folder))

@@ -205,7 +205,6 @@ def test_a_repaired_document_that_brought_nothing_new_is_counted_once_though_the
     ]
 
 
-
 def test_a_run_killed_between_the_two_lakes_starts_again_as_if_nothing_was(
     pool, new_pool, write, state, refund, monkeypatch
 ):

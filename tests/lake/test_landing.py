@@ -54,6 +54,14 @@ def test_the_same_text_of_another_shop_or_kind_is_another_document(lands):
     assert lands(window(("1", "{}"), shop="other"), window(("1", "{}"), kind="refund")) == [1, 1]
 
 
+def test_a_listing_that_is_again_as_it_was_before_a_change_is_news(lands):
+    five, four = ("1", '{"stock": 5}'), ("1", '{"stock": 4}')
+    assert [lands(window(stock, kind="product"))[0] for stock in (five, five, four, four, five, five)] == [
+        1, 0, 1, 0, 1, 0,
+    ]  # fmt: skip
+    assert [lands(window(state))[0] for state in (five, four, five)] == [1, 1, 0]  # an order's version is one for ever
+
+
 def test_a_document_is_kept_byte_for_byte_with_its_hash(lands):
     text = '{"备注": "“引号”", "tid": 4823456789012345678, "x":  1.50}'
     lands(window(("1", text)))

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from orderpipe.lake.landing import PulledWindow, land
-from orderpipe.lake.windows import due, watermark
+from orderpipe.lake.windows import Progress, due, progress
 
 NOW = datetime(2026, 11, 9, 2, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -23,6 +23,11 @@ def record(con, settings, shop: str, windows: list[tuple[datetime, datetime, str
     """Note attempts at windows, (from, to, error or nothing), as a pull does."""
     pulled = [PulledWindow("taobao", shop, "order", start, end, 1, error=error) for start, end, error in windows]
     land(con, settings, pulled, run_id="r", now=NOW)
+
+
+def lane(con, shop: str) -> Progress:
+    """How far the shop's orders were pulled."""
+    return progress(con).get((shop, "order"), Progress())
 
 
 def uncovered(
@@ -45,7 +50,7 @@ def test_windows_cover_everything_from_the_first_moment_to_almost_now(con, setti
     closed: list[tuple[datetime, datetime]] = []
     for pause in [0, *later]:
         now += pause * MINUTE
-        windows = due(con, shop, "order", now=now, first=first, **policy)
+        windows = due(lane(con, shop), now=now, first=first, **policy)
         still_open = {(w.start, w.end) for w in windows if w.attempts}
         assert still_open.isdisjoint(closed)
         assert [w for w in windows if w.attempts] == windows[: len(still_open)], "those left open come first"
@@ -68,7 +73,7 @@ def test_windows_cover_everything_from_the_first_moment_to_almost_now(con, setti
 def test_an_open_window_is_tried_again_with_its_count_of_attempts(con, settings):
     shop = next(shops)
     record(con, settings, shop, [(NOW - 20 * MINUTE, NOW - 10 * MINUTE, "refused")])
-    (left, _) = due(con, shop, "order", span=60 * MINUTE, overlap=MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE)
+    (left, _) = due(lane(con, shop), span=60 * MINUTE, overlap=MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE)
     assert (left.start, left.end, left.attempts) == (NOW - 20 * MINUTE, NOW - 10 * MINUTE, 1)
 
 
@@ -76,26 +81,26 @@ def test_a_window_asked_for_by_hand_leaves_no_hole_behind_it(con, settings):
     shop = next(shops)
     record(con, settings, shop, [(NOW - 300 * MINUTE, NOW - 240 * MINUTE, "")])
     record(con, settings, shop, [(NOW - 60 * MINUTE, NOW - 30 * MINUTE, "")])
-    windows = due(con, shop, "order", span=60 * MINUTE, overlap=5 * MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE)
+    windows = due(lane(con, shop), span=60 * MINUTE, overlap=5 * MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE)
     held = [(NOW - 300 * MINUTE, NOW - 240 * MINUTE), (NOW - 60 * MINUTE, NOW - 30 * MINUTE)]
     assert uncovered(held + [(w.start, w.end) for w in windows], NOW - 300 * MINUTE, NOW - MINUTE) == []
-    assert watermark(con, shop, "order") == NOW - 240 * MINUTE
+    assert lane(con, shop).watermark == NOW - 240 * MINUTE
 
 
 def test_the_watermark_is_where_the_first_open_window_begins(con, settings):
     shop = next(shops)
-    assert watermark(con, shop, "order") is None
+    assert lane(con, shop).watermark is None
     record(
         con, settings, shop, [(NOW - 60 * MINUTE, NOW - 40 * MINUTE, ""), (NOW - 40 * MINUTE, NOW - 20 * MINUTE, "")]
     )
-    assert watermark(con, shop, "order") == NOW - 20 * MINUTE
+    assert lane(con, shop).watermark == NOW - 20 * MINUTE
     record(con, settings, shop, [(NOW - 40 * MINUTE, NOW - 20 * MINUTE, "refused")])
-    assert watermark(con, shop, "order") == NOW - 40 * MINUTE
+    assert lane(con, shop).watermark == NOW - 40 * MINUTE
 
 
 def test_lanes_do_not_see_each_others_windows(con, settings):
     shop, other = next(shops), next(shops)
     record(con, settings, other, [(NOW - 60 * MINUTE, NOW - MINUTE, "")])
-    (window,) = due(con, shop, "order", span=90 * MINUTE, overlap=MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE)
+    (window,) = due(lane(con, shop), span=90 * MINUTE, overlap=MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE)
     assert (window.start, window.end) == (NOW - 60 * MINUTE, NOW - MINUTE)
-    assert due(con, other, "order", span=90 * MINUTE, overlap=MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE) == []
+    assert due(lane(con, other), span=90 * MINUTE, overlap=MINUTE, lag=MINUTE, now=NOW, first=60 * MINUTE) == []

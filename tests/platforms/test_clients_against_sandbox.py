@@ -95,7 +95,7 @@ def documents(pages):
 def test_every_order_of_a_shop_is_pulled_at_its_newest_state(world, platform):
     here = world(history=4, orders_per_hour=40)
     here.sandbox.step(120)
-    client = here.client(platform, page_size=20)
+    client = here.client(platform, patience=time.sleep, page_size=20)  # points come back by real time
     window = Window(here.now() - timedelta(hours=10), here.now() - client.policy("order").lag)
     pulled = documents(client.pull("order", window))
     truth = {number: at for number, at in here.truth(platform).items() if window.start <= at <= window.end}
@@ -310,6 +310,18 @@ def test_a_shipment_reaches_the_platform_exactly_once(world, kind):
     (shipment,) = [effect for effect in here.sandbox.receipts()["taobao"] if effect["kind"] == "shipment"]
     assert (shipment["key"], shipment["tracking"], shipment["requests"]) == (number, "SF1390000000001", 1)
     assert receipt["already_shipped"] is (kind == "timeout_after_write")
+    assert here.sandbox.truth("taobao-hz")[0]["status"] == "shipped"
+
+
+def test_a_trade_leaves_in_two_parcels(world):
+    here = world()
+    (number,) = here.make("taobao", 1, state="paid", skus=["TEE-RED-M", "CUP-500-BL"])
+    first, second = (line["platform_line_id"] for line in here.sandbox.truth("taobao-hz")[0]["lines"])
+    client = here.client("taobao")
+    client.confirm_shipment(number, "SF", "SF1390000000001", lines=[second])
+    assert [line["shipped"] for line in here.sandbox.truth("taobao-hz")[0]["lines"]] == [False, True]
+    here.sandbox.fault("taobao", "timeout_after_write", times=1, match="offline.send")
+    assert client.confirm_shipment(number, "SF", "SF1390000000002", lines=[first])["already_shipped"] is True
     assert here.sandbox.truth("taobao-hz")[0]["status"] == "shipped"
 
 

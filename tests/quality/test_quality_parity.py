@@ -44,6 +44,10 @@ GOOD = {
         "refund_id": 1, "platform": "taobao", "shop_id": "s", "platform_refund_no": "7", "platform_order_no": "3515",
         "status": "requested", "amount": Decimal("1.00"), "currency": "CNY", "created_at": NOON, "updated_at": NOON,
     },
+    "products": {
+        "listing_id": "a1", "platform": "taobao", "platform_product_id": "61", "sku": "CUP", "price": Decimal("9.90"),
+        "currency": "CNY", "stock": 5, "status": "listed", "updated_at": NOON, "known_at": NOON + timedelta(minutes=9),
+    },
 }  # fmt: skip
 
 # What is wrong → the columns that make it so. Missing values are added below, one for every column a rule forbids null.
@@ -77,8 +81,22 @@ DEFECTS = {
         "status_unknown": {"status": "unknown"},
         "amount_negative": {"amount": Decimal("-0.01")},
     },
+    "products": {
+        "product_id_empty": {"platform_product_id": ""},
+        "updated_at_absurd": {"updated_at": datetime(2004, 12, 31, 23, 59, 59, tzinfo=UTC)},
+        "updated_in_the_future": {"updated_at": NOON + timedelta(days=1, minutes=9, seconds=1)},
+        "platform_unknown": {"platform": "myspace"},
+        "status_unknown": {"status": "unknown"},
+        "price_negative": {"price": Decimal("-0.01")},
+        "stock_negative": {"stock": -1},
+    },
 }
-REPEATED = {"orders": "order_version_repeated", "order_items": "line_repeated", "refunds": "refund_version_repeated"}
+REPEATED = {
+    "orders": "order_version_repeated",
+    "order_items": "line_repeated",
+    "refunds": "refund_version_repeated",
+    "products": "listing_repeated",
+}
 SHIPPED = {name: suite.load(SUITES / f"{name}.yaml") for name in GOOD}
 for name, shipped in SHIPPED.items():
     DEFECTS[name] |= {
@@ -108,7 +126,7 @@ VALUES = {
 def schema(name):
     columns = {column: ARROW[spec.type.replace(" ", "")] for column, spec in table(f"core.{name}").columns.items()
                if spec.type.replace(" ", "") in ARROW}  # fmt: skip
-    return pa.schema({**columns, "known_at": ARROW["TIMESTAMPTZ"]} if name == "orders" else columns)
+    return pa.schema({**columns, "known_at": ARROW["TIMESTAMPTZ"]} if "known_at" in GOOD[name] else columns)
 
 
 def arrow(name, rows):
@@ -137,9 +155,10 @@ def flagged_by_gx(name, batch, rules=None):
 def planted(name):
     """A row per kind of defect, source_seq from 1 on; and the rules by source_seq."""
     rules = [*DEFECTS[name], REPEATED[name]]
-    key = "refund_id" if name == "refunds" else "order_id"
+    key = {"refunds": "refund_id", "products": "listing_id"}.get(name, "order_id")
     rows = [
-        {**GOOD[name], key: 100 + n, **DEFECTS[name].get(rule, {}), "source_seq": n} for n, rule in enumerate(rules, 1)
+        {**GOOD[name], key: f"L{n}" if name == "products" else 100 + n, **DEFECTS[name].get(rule, {}), "source_seq": n}
+        for n, rule in enumerate(rules, 1)
     ]
     return [*rows, rows[-1]], dict(enumerate(rules, 1))
 
@@ -166,6 +185,7 @@ def test_a_defect_breaks_no_rule_but_its_own(name):
         },
         "order_items": {"line_does_not_add_up", "ship_more_than_ordered"},
         "refunds": set(),
+        "products": set(),
     }[name]
     rows, expected = planted(name)
     for rule, seq in flagged_by_sql(name, arrow(name, rows)):

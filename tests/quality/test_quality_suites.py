@@ -134,7 +134,7 @@ def test_a_wrong_expression_names_its_line(load):
         load(expectation=BETWEEN, arguments="{expression: a / b, min_value: 0}")
 
 
-@pytest.mark.parametrize("name", ["orders", "order_items", "refunds"])
+@pytest.mark.parametrize("name", ["orders", "order_items", "refunds", "products"])
 def test_shipped_suites_ask_only_columns_of_their_table(name):
     columns = {*table(f"core.{name}").columns, "known_at"}
     rules = suite.load(SUITES / f"{name}.yaml", columns).rules
@@ -150,11 +150,11 @@ def test_shipped_suites_ask_only_columns_of_their_table(name):
 
 
 def test_an_unknown_status_is_kept_and_only_reported():
-    for name in ("orders", "refunds"):
+    for name in ("orders", "refunds", "products"):
         rules = {rule.id: rule for rule in suite.load(SUITES / f"{name}.yaml").rules}
         assert rules["status_unknown"].severity == "warning"
         assert "unknown" not in rules["status_unknown"].arguments["value_set"]
 
 
 def test_the_folder_is_read_by_table():
-    assert list(suite.load_all(SUITES)) == ["order_items", "orders", "refunds"]
+    assert list(suite.load_all(SUITES)) == ["order_items", "orders", "products", "refunds"]

@@ -322,3 +322,38 @@ def test_unlisting_a_product_is_recorded_and_an_unknown_product_is_a_user_error(
         "productUpdate"
     ]
     assert wrong["product"] is None and wrong["userErrors"]
+
+
+def test_a_fulfilment_order_is_fulfilled_once_and_refused_by_user_errors_otherwise(sandbox, caller):
+    world = sandbox()
+    talk = caller(world)
+    paid, held, closed, unpaid = world.orders("shopify-us", 4, skus=["TEE-RED-M"])
+    for order, state in ((paid, "paid"), (held, "forbid_consign"), (closed, "closed")):
+        world.advance(order, state)
+    query = "query Q($id: ID!) { order(id: $id) { fulfillmentOrders(first: 5) { nodes { id status } } } }"
+    mutation = """mutation Ship($fulfillment: FulfillmentInput!) { fulfillmentCreate(fulfillment: $fulfillment) {
+        fulfillment { status trackingInfo { company number } } userErrors { message } } }"""
+
+    def waiting(order):
+        (found,) = talk.graphql(query, id=f"gid://shopify/Order/{order}")["data"]["order"]["fulfillmentOrders"]["nodes"]
+        return found
+
+    def ship(order, **more):
+        what = [{"fulfillmentOrderId": waiting(order)["id"], **more}]
+        wish = {"lineItemsByFulfillmentOrder": what, "trackingInfo": {"company": "DHL Express", "number": "A1"}}
+        return talk.graphql(mutation, fulfillment=wish)["data"]["fulfillmentCreate"]
+
+    assert [waiting(order)["status"] for order in (paid, held, closed, unpaid)] == [
+        "OPEN", "ON_HOLD", "CLOSED", "ON_HOLD",
+    ]  # fmt: skip
+    wrong = ship(paid, fulfillmentOrderLineItems=[{"id": "gid://shopify/FulfillmentOrderLineItem/1", "quantity": 1}])
+    assert "does not exist" in wrong["userErrors"][0]["message"]
+    made = ship(paid)
+    assert made["userErrors"] == [] and made["fulfillment"]["trackingInfo"] == [
+        {"company": "DHL Express", "number": "A1"}
+    ]
+    for order in (paid, held, closed, unpaid):
+        refused = ship(order)
+        assert refused["fulfillment"] is None and "unfulfillable status" in refused["userErrors"][0]["message"]
+    (shipment,) = [effect for effect in world.receipts()["shopify"] if effect["kind"] == "shipment"]
+    assert (shipment["key"], shipment["notified"], shipment["duplicates"]) == (paid, False, 0)
