@@ -12,6 +12,7 @@ from orderpipe.errors import ConfigError
 from orderpipe.platforms.base import Client, Page, RawPayload, Refused, Unanswered, Window, WindowPolicy
 from orderpipe.platforms.douyin import DouyinClient
 from orderpipe.platforms.jd import JdClient
+from orderpipe.platforms.lazada import LazadaClient
 from orderpipe.platforms.pinduoduo import PinduoduoClient
 from orderpipe.platforms.shopee import ShopeeClient
 from orderpipe.platforms.shopify import ShopifyClient
@@ -21,6 +22,7 @@ from orderpipe.platforms.tokens import TokenStore
 PLATFORMS = {
     "douyin": DouyinClient,
     "jd": JdClient,
+    "lazada": LazadaClient,
     "pinduoduo": PinduoduoClient,
     "shopee": ShopeeClient,
     "shopify": ShopifyClient,

@@ -19,6 +19,7 @@ from orderpipe.sandbox import (
     douyin,
     jd,
     kuaidi100,
+    lazada,
     pinduoduo,
     qimen,
     shopee,
@@ -33,7 +34,7 @@ from orderpipe.sandbox.world import World
 
 # One line per platform or receiver: a module with NAME, FAULTS, routes(world) and, for a platform with orders,
 # platform_status(order).
-PLATFORMS = (taobao, pinduoduo, douyin, jd, shopee, shopify, shopify_rest, qimen, kuaidi100, dingtalk)
+PLATFORMS = (taobao, pinduoduo, douyin, jd, shopee, lazada, shopify, shopify_rest, qimen, kuaidi100, dingtalk)
 
 
 def build(world: World) -> Starlette:

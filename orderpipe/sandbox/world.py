@@ -25,6 +25,7 @@ SHOPS = (
     Shop("douyin-hz", "douyin", "杭州家居官方旗舰店", "CNY"),
     Shop("jd-hz", "jd", "杭州家居京东旗舰店", "CNY"),
     Shop("shopee-sg", "shopee", "Hangzhou Home SG", "SGD"),
+    Shop("lazada-my", "lazada", "Hangzhou Home MY", "MYR"),
     Shop("shopify-us", "shopify", "demo", "USD", index_lag=60),
 )
 PERSONAL = ("phones", "names", "addresses", "id_numbers", "ips", "emails", "oaids")
