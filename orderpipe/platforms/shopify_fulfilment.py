@@ -121,7 +121,8 @@ class _Creation(msgspec.Struct, rename="camel"):
 
 
 class Fulfilment:
-    """Ships orders. Setting: notify_customer (true: the platform writes to the customer)."""
+    """Ships orders; needs the scopes read_ and write_merchant_managed_fulfillment_orders. Setting: notify_customer
+    (true: the platform writes to the customer)."""
 
     def __init__(self, api: AdminApi, shop: Shop, sleep: Callable[[float], Any]):
         self._api, self._shop, self._sleep = api, shop, sleep

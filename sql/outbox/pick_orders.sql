@@ -24,7 +24,8 @@ select
     o.paid_amount::varchar as paid_amount, if(o.is_cod, o.balance_due, 0)::decimal(18, 2)::varchar as to_collect, o.is_cod,
     -- Some platforms show nothing of a receiver but its token, which WMS and courier resolve: they want a text all the same.
     coalesce(c.name, if(c.oaid is not null, '***', null)) as name,
-    coalesce(c.phone, if(c.oaid is not null, '***', null)) as phone, c.province, c.city, c.district, c.town, c.address, c.zip, c.oaid, c.tokens, c.buyer_message, c.seller_memo,
+    coalesce(c.phone, if(c.oaid is not null, '***', null)) as phone, c.province, c.city, c.district, c.town,
+    coalesce(c.address, if(c.oaid is not null, '***', null)) as address, c.zip, c.oaid, c.tokens, c.buyer_message, c.seller_memo,
     l.lines, l.weight_kg, l.pieces
 from core.orders o
 join vault.pii.contacts c using (order_id)
