@@ -9,6 +9,7 @@ apart; signing, paging, reading, reconciling and landing are our own. Medians of
 """
 
 import argparse
+import functools
 import json
 import os
 import pickle
@@ -108,23 +109,38 @@ def _asked(request: httpx.Request) -> tuple:
 
 
 class Meter:
-    """CPU seconds spent inside some functions, over all threads."""
+    """CPU seconds of the HTTP client, over all threads: inside its functions, but outside of ours that it calls."""
 
     def __init__(self) -> None:
-        self.seconds, self._lock = 0.0, threading.Lock()
+        self.seconds, self._lock, self._here = 0.0, threading.Lock(), threading.local()
 
-    def of(self, function: Callable, sign: int = 1) -> Callable:
-        """The function, its time added (or, with sign -1, taken off)."""
+    def http(self, function: Callable) -> Callable:
+        """A function of the HTTP client."""
+        return self._measured(function, True)
 
+    def own(self, function: Callable) -> Callable:
+        """A function of ours that the HTTP client calls."""
+        return self._measured(function, False)
+
+    def _measured(self, function: Callable, counts: bool) -> Callable:
+        @functools.wraps(function)
         def measured(*arguments: Any, **choices: Any) -> Any:
-            began = time.thread_time()
+            outer = getattr(self._here, "counts", False)
+            self._turn(outer, counts)
             try:
                 return function(*arguments, **choices)
             finally:
-                with self._lock:
-                    self.seconds += sign * (time.thread_time() - began)
+                self._turn(counts, outer)
 
         return measured
+
+    def _turn(self, before: bool, after: bool) -> None:
+        """From now on time counts, or not; what passed since the last turn is added where it did."""
+        now = time.thread_time()
+        if before:
+            with self._lock:
+                self.seconds += now - self._here.since
+        self._here.counts, self._here.since = after, now
 
 
 def pull(mode: str, cassette: Path) -> dict:
@@ -137,9 +153,11 @@ def pull(mode: str, cassette: Path) -> dict:
     through = httpx.HTTPTransport() if mode == "record" else None
     client.new_client = lambda **choices: httpx.Client(transport=Cassette(kept, through), trust_env=False)
     network = Meter()
-    httpx.Client.send = network.of(httpx.Client.send)
+    httpx.Client.send = network.http(httpx.Client.send)
+    httpx.Client.build_request = network.http(httpx.Client.build_request)
+    httpx.Request.__init__ = network.http(httpx.Request.__init__)
     for auth in RenewedAuth.__subclasses__():  # signing happens inside of sending, and is our own
-        auth.signed = network.of(auth.signed, -1)
+        auth.signed, auth.expired = network.own(auth.signed), network.own(auth.expired)
     clock_url = os.environ["ORDERPIPE_CLOCK"]
 
     def wait(seconds: float) -> None:

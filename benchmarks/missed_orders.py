@@ -72,17 +72,21 @@ class Side:
     pulls: int = 0
     failed: int = 0
     found: dict[str, Counter] = field(default_factory=dict)  # by moment
+    healed: int = 0  # lost or stale after the pulls under faults, and neither after the quiet ones
 
-    def count(self, moment: str, true: dict[str, float], held: list[tuple[str, float]]) -> None:
-        """Hold what is held against the truth: {number: modified}."""
+    def count(self, moment: str, true: dict[str, float], held: list[tuple[str, float]]) -> set[str]:
+        """Hold what is held against the truth, {number: modified}; gives the numbers lost or stale."""
         found = self.found.setdefault(moment, Counter())
         newest: dict[str, float] = {}
         for number, at in held:
             newest[number] = max(at, newest.get(number, 0))
+        lost = true.keys() - newest.keys()
+        stale = {number for number, at in true.items() if number in newest and int(newest[number]) < at}
         found["orders"] += len(true)
         found["duplicated"] += len(held) - len(newest)
-        found["lost"] += sum(number not in newest for number in true)
-        found["stale"] += sum(int(newest[number]) < at for number, at in true.items() if number in newest)
+        found["lost"] += len(lost)
+        found["stale"] += len(stale)
+        return lost | stale
 
 
 def main() -> None:
@@ -121,6 +125,7 @@ def run(setting: Setting, seed: int, sides: dict[str, Side], chosen: argparse.Na
         if "dlt" in sides:
             systems["dlt"] = Dlt(Path(folder) / "dlt", world, chosen)
         order = list(systems)
+        missed: dict[str, set[str]] = {}
         try:
             for number in range(PULLS):
                 world.delete("faults")
@@ -138,7 +143,7 @@ def run(setting: Setting, seed: int, sides: dict[str, Side], chosen: argparse.Na
                 if number == PULLS - 1:
                     due = world.due(EVERY * 2)
                     for name in systems:
-                        sides[name].count("under faults", due, systems[name].held())
+                        missed[name] = sides[name].count("under faults", due, systems[name].held())
             world.delete("faults")
             for _ in range(2):
                 world.post("clock", step=EVERY)
@@ -147,7 +152,8 @@ def run(setting: Setting, seed: int, sides: dict[str, Side], chosen: argparse.Na
                         raise SystemExit(f"{name} cannot pull even without faults: {systems[name].error}")
             due = world.due(DUE_AFTER)
             for name in systems:
-                sides[name].count("two quiet pulls later", due, systems[name].held())
+                still = sides[name].count("two quiet pulls later", due, systems[name].held())
+                sides[name].healed += len(missed[name] & due.keys() - still)
             systems["orderpipe"].sweep()
             sides["orderpipe"].count("after the nightly sweep", due, systems["orderpipe"].held())
             return systems["dlt"].versions if "dlt" in systems else {}
@@ -305,7 +311,10 @@ def report(setting: Setting, seeds: int, sides: dict[str, Side], versions: dict[
         for moment, found in side.found.items():
             numbers = "".join(f"{found[what]:>{width}}" for what, width in _COLUMNS)
             print(f"  {name:<12}{moment:<26}{numbers}")
-        print(f"  {'':<12}{side.failed} of {side.pulls} pulls under faults reported a failure", flush=True)
+        print(
+            f"  {'':<12}{side.failed} of {side.pulls} pulls under faults reported a failure; {side.healed} healed",
+            flush=True,
+        )
 
 
 _COLUMNS = (("orders", 8), ("lost", 7), ("stale", 7), ("duplicated", 7))

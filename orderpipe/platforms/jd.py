@@ -15,8 +15,9 @@ import msgspec
 from orderpipe.clock import Clock
 from orderpipe.errors import BadResponse, ConfigError
 from orderpipe.platforms.base import Page, RawPayload, Refused, Unanswered, Window, WindowPolicy
+from orderpipe.platforms.china_time import time_text
 from orderpipe.platforms.client import ShopClient
-from orderpipe.platforms.jd_gateway import BeingShipped, JdGateway, time_text
+from orderpipe.platforms.jd_gateway import BeingShipped, JdGateway
 from orderpipe.platforms.jd_lists import APPLICATIONS, ORDERS, SERVICES, Listing, ListPage, TooMany, Walk
 from orderpipe.platforms.tokens import TokenStore
 

@@ -7,7 +7,7 @@ The platform is moving to another gateway (SP-API) with other envelopes; the cli
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -17,12 +17,12 @@ import msgspec
 from orderpipe.clock import Clock
 from orderpipe.config import Shop
 from orderpipe.errors import BadResponse, NeedsReauthorisation, Throttled, Unavailable
+from orderpipe.platforms import china_time
 from orderpipe.platforms.authorisation import RenewedAuth
 from orderpipe.platforms.base import Refused, Unanswered, credential
 from orderpipe.platforms.http import Again, Retry, SteadyClock, endpoint, exchange, retry_after
 from orderpipe.platforms.tokens import Token, TokenStore
 
-CHINA = timezone(timedelta(hours=8))
 OAUTH_HOST = "https://open-oauth.jd.com"
 ROOTS = ("_responce", "_response")  # the platform writes the first; gateways in front of it have mended it
 TOKEN_REFUSED = frozenset({"18", "19"})
@@ -42,17 +42,11 @@ def sign(params: Mapping[str, str], secret: str) -> str:
     return hashlib.md5(f"{secret}{text}{secret}".encode()).hexdigest().upper()
 
 
-def time_text(at: datetime) -> str:
-    """An aware time as the platform writes it: yyyy-MM-dd HH:mm:ss in GMT+8."""
-    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
-
-
 def parse_time(text: str) -> datetime:
     """A time of the platform as aware UTC. Raises ValueError, also for 0001-01-01 and 1970-01-01, which mean none."""
-    at = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")
-    if at.year <= 1970:
+    if text < "1971":
         raise ValueError("not a time")
-    return at.replace(tzinfo=CHINA).astimezone(UTC)
+    return china_time.parse_time(text)
 
 
 class JdError(msgspec.Struct):
@@ -118,7 +112,7 @@ class JdAuth(RenewedAuth):
             **dict(parse_qsl(request.content.decode(), keep_blank_values=True)),
             "access_token": token.access_token,
             "app_key": self._app_key,
-            "timestamp": time_text(self.clock.now()),
+            "timestamp": china_time.time_text(self.clock.now()),
             "v": "2.0",
         }
         full["sign"] = sign(full, self._secret)

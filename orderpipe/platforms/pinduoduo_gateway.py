@@ -5,7 +5,7 @@ Source of every fact: platform documentation of Pinduoduo, sections "Transport",
 
 import hashlib
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,12 +15,12 @@ import msgspec
 from orderpipe.clock import Clock
 from orderpipe.config import Shop
 from orderpipe.errors import BadResponse, NeedsReauthorisation, Throttled, Unavailable
+from orderpipe.platforms import china_time
 from orderpipe.platforms.authorisation import RenewedAuth
 from orderpipe.platforms.base import Refused, Unanswered, credential
 from orderpipe.platforms.http import Again, Retry, SteadyClock, endpoint, exchange, retry_after
 from orderpipe.platforms.tokens import Token, TokenStore
 
-CHINA = timezone(timedelta(hours=8))
 # The root key of an answer does not follow from the type; an answer with a wrong root is no answer.
 ROOTS = {
     "pdd.order.number.list.increment.get": "order_sn_increment_get_response",
@@ -52,7 +52,7 @@ def parse_time(text: str) -> datetime:
             return datetime.fromtimestamp(int(text), UTC)
         except (OverflowError, OSError):
             raise ValueError("not a time") from None
-    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA).astimezone(UTC)
+    return china_time.parse_time(text)
 
 
 class PddError(msgspec.Struct):

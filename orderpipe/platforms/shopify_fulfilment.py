@@ -140,7 +140,8 @@ class Fulfilment:
             self._require_known(chosen, found, where)
             parcels = _to_ship(found, chosen, tracking_no)
             if not parcels:
-                return self._done(status, found, tracking_no, where)
+                left = chosen is not None and any(one.remaining(chosen) for one in found)
+                return self._done(status, found, None if left else tracking_no, where)
             if isinstance(failure, Refused):
                 break
             try:
@@ -151,8 +152,9 @@ class Fulfilment:
                 return {"status": "sent", "already_shipped": False, "fulfillment_ids": ids}
         raise failure
 
-    def _done(self, status: str, found: list[_FulfilmentOrder], tracking_no: str, where: str) -> dict[str, Any]:
-        """The receipt for an order of which nothing is left to ship. Raises Refused when that is not our doing."""
+    def _done(self, status: str, found: list[_FulfilmentOrder], tracking_no: str | None, where: str) -> dict[str, Any]:
+        """The receipt for an order of which nothing can be shipped. Raises Refused when that is not because it has
+        left: with this tracking number (None: lines that are named still wait), or all of it with whatever number."""
         numbers = list(dict.fromkeys(number for one in found for number in one.tracking_numbers))
         if tracking_no in numbers or status == "FULFILLED":
             return {"status": status, "already_shipped": True, "tracking_numbers": numbers}

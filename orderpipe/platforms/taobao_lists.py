@@ -13,7 +13,8 @@ import msgspec
 from orderpipe.config import Shop
 from orderpipe.errors import BadResponse
 from orderpipe.platforms.base import RawPayload, Window
-from orderpipe.platforms.top import TopGateway, parse_time, time_text
+from orderpipe.platforms.china_time import parse_time, time_text
+from orderpipe.platforms.top import TopGateway
 
 WALKS = 4  # how often a list is walked before its count is called irreconcilable
 EPOCH = datetime.fromtimestamp(0, UTC)

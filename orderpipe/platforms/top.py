@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,10 +18,10 @@ from orderpipe.config import Shop
 from orderpipe.errors import BadResponse, NeedsReauthorisation, Throttled, Unavailable
 from orderpipe.platforms.authorisation import RenewedAuth
 from orderpipe.platforms.base import Refused, Unanswered, credential
+from orderpipe.platforms.china_time import time_text
 from orderpipe.platforms.http import Again, Retry, SteadyClock, endpoint, exchange, retry_after
 from orderpipe.platforms.tokens import Token, TokenStore
 
-CHINA = timezone(timedelta(hours=8))
 T = TypeVar("T")
 
 
@@ -37,18 +36,6 @@ def sign(params: Mapping[str, str], secret: str, method: str = "md5", body: str 
         return hashlib.md5(f"{secret}{text}{secret}".encode()).hexdigest().upper()
     digest = {"hmac": hashlib.md5, "hmac-sha256": hashlib.sha256}[method]
     return hmac.new(secret.encode(), text.encode(), digest).hexdigest().upper()
-
-
-def time_text(at: datetime) -> str:
-    """An aware time as TOP writes it: yyyy-MM-dd HH:mm:ss in GMT+8."""
-    return at.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def parse_time(text: str) -> datetime:
-    """A TOP time as aware UTC. Raises ValueError."""
-    if len(text) != len("2026-11-11 00:00:00"):
-        raise ValueError(f"not a time as TOP writes it: {text!r}")
-    return datetime.fromisoformat(text).replace(tzinfo=CHINA).astimezone(UTC)  # far quicker than strptime
 
 
 class TopError(msgspec.Struct):

@@ -15,8 +15,9 @@ from orderpipe.clock import Clock
 from orderpipe.config import Shop
 from orderpipe.errors import BadResponse, ConfigError, NeedsReauthorisation, Throttled, Unavailable
 from orderpipe.platforms import Refused, TokenStore, Unanswered, Window, open_client
+from orderpipe.platforms.china_time import time_text
 from orderpipe.platforms.jd import CARRIERS, JdClient
-from orderpipe.platforms.jd_gateway import parse_time, sign, time_text
+from orderpipe.platforms.jd_gateway import parse_time, sign
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text("utf-8"))["vectors"]
 SECRETS = {

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from orderpipe.config import Shop
 from orderpipe.errors import BadResponse, ConfigError, NeedsReauthorisation, Throttled, Unavailable
 from orderpipe.platforms import Refused, TokenStore, Unanswered, Window, open_client
+from orderpipe.platforms.china_time import CHINA
 from orderpipe.platforms.pinduoduo import PinduoduoClient
-from orderpipe.platforms.pinduoduo_gateway import CHINA, parse_time, sign
+from orderpipe.platforms.pinduoduo_gateway import parse_time, sign
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text("utf-8"))["vectors"]
 SECRETS = {

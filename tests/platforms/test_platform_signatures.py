@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orderpipe.platforms.china_time import parse_time, time_text
 from orderpipe.platforms.shopify import callback_signature, webhook_signature
-from orderpipe.platforms.top import parse_time, sign, time_text
+from orderpipe.platforms.top import sign
 
 VECTORS = json.loads((Path(__file__).parent.parent / "data" / "vectors.json").read_text("utf-8"))["vectors"]
 

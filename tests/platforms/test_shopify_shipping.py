@@ -184,6 +184,11 @@ def test_a_parcel_that_is_known_is_not_sent_again_though_more_of_the_order_waits
         (order(waiting(1, row(11), status="ON_HOLD"), status="ON_HOLD"), None, "ON_HOLD"),
         (order(waiting(1, row(11, 0), status="CLOSED")), None, "CLOSED"),
         (order(waiting(1, row(11, 0), status="CLOSED", sent=[(DHL[1], "CANCELLED")])), None, "CLOSED"),
+        (
+            order(waiting(1, row(11, 0), sent=[(DHL[1], "SUCCESS")]), waiting(2, row(12), status="ON_HOLD")),
+            ["12"],
+            "ON_HOLD",
+        ),
         (order(), None, "no fulfilment orders"),
         (order(waiting(1, row(11))), ["99"], "does not hold"),
         (order(waiting(1, row(11))), [], "does not hold"),

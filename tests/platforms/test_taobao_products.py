@@ -10,8 +10,8 @@ import pytest
 from orderpipe.clock import Clock
 from orderpipe.errors import BadResponse
 from orderpipe.platforms import Window
+from orderpipe.platforms.china_time import parse_time, time_text
 from orderpipe.platforms.taobao import ITEM_FIELDS, ITEMS, TaobaoClient
-from orderpipe.platforms.top import parse_time, time_text
 
 GOODS = list(csv.DictReader((Path(__file__).parents[2] / "config" / "goods.csv").read_text("utf-8-sig").splitlines()))
 BANNERS = (None, "for_shelved", "sold_out", "violation_off_shelf")

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderpipe.errors import BadResponse
+from orderpipe.platforms.china_time import parse_time, time_text
 from orderpipe.platforms.taobao import TaobaoClient
-from orderpipe.platforms.top import parse_time, time_text
 
 
 class MovingList:
