@@ -410,6 +410,8 @@ def test_run_starts_a_sandbox_hands_out_what_is_needed_and_plays_to_the_end(tmp_
         ],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE, text=True,
+        # A shell that runs the tests in the background leaves them deaf to Ctrl-C, and what they start as well.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
         said = []
