@@ -9,8 +9,10 @@ from assets.imports import imports
 from assets.mart import marts
 from assets.outbox import senders
 from assets.quality import expectations
-from assets.raw import pull
+from assets.raw import pull, reviews
 from assets.resources import Hub
+from assets.rules import rules
+from assets.stock import guard, wms_stock
 from sensors.dispatch import dispatch_sensors
 from sensors.failure import failure_sensor
 from sensors.housekeeping import housekeeping, housekeeping_schedule, maintenance, maintenance_schedule
@@ -20,7 +22,7 @@ from sensors.schedules import tick_schedule
 from sensors.sweeps import sweep, sweep_schedules
 
 defs = Definitions(
-    assets=[pull, imports, pool, decide, *marts, *senders],
+    assets=[pull, imports, reviews, wms_stock, pool, rules, decide, guard, *marts, *senders],
     asset_checks=[expectations],
     jobs=[jobs.tick, jobs.import_files, *jobs.dispatch.values(), jobs.quality, sweep, housekeeping, maintenance],
     schedules=[tick_schedule, *sweep_schedules, housekeeping_schedule, maintenance_schedule],

@@ -46,6 +46,7 @@ def _staging() -> list[AssetSpec]:
 def _stored() -> list[AssetSpec]:
     return [
         *(_table(name) for name in dictionary.tables() if name.startswith("core.")),
+        table_spec("decision.reviews", inputs(models("core")["reviews"])),
         table_spec("pii.contacts", inputs(models("core")["contacts"])),
         table_spec("raw.quarantine", [AssetKey(["staging", name]) for name in typing_models()], group="quarantine"),
     ]
@@ -83,6 +84,7 @@ def pool(context: AssetExecutionContext, hub: Hub) -> Iterator[MaterializeResult
 
         report = flow.pool(run)
         hub.alerts.extend(flow.alerts_of(report))
+        hub.alerts.extend(flow.ship_by_alerts(run))
         checks = flow.check(run)
         counts = {spec.key: _count(run, spec.key) for spec in _SPECS}
     if report.read:

@@ -9,6 +9,8 @@ from assets.mart import marts
 from assets.outbox import senders
 from assets.quality import expectations
 from assets.raw import pull
+from assets.rules import rules
+from assets.stock import guard, wms_stock
 
 # A run whose process vanished would count as running for ever without a limit, and hold up every later tick.
 MAX_RUNTIME = "dagster/max_runtime"
@@ -16,15 +18,15 @@ PRIORITY = "dagster/priority"
 
 tick = define_asset_job(
     "tick",
-    AssetSelection.assets(pull, pool, decide, *marts) - AssetSelection.checks(expectations),
-    description="一次完整的拉单、入池、决策 · Pull every shop, pool what landed, decide, rebuild the marts. "
-    "Dispatch follows by sensor.",
+    AssetSelection.assets(pull, wms_stock, pool, rules, decide, guard, *marts) - AssetSelection.checks(expectations),
+    description="一次完整的拉单、入池、决策 · Pull every shop and the stock, pool what landed, decide, guard the "
+    "stock, rebuild the marts. Dispatch follows by sensor.",
     run_tags={MAX_RUNTIME: "840", PRIORITY: "10"},
 )
 
 import_files = define_asset_job(
     "import_files",
-    AssetSelection.assets(imports, pool, decide, *marts) - AssetSelection.checks(expectations),
+    AssetSelection.assets(imports, pool, rules, decide, guard, *marts) - AssetSelection.checks(expectations),
     description="文件导入 · Import the files of the inbox, pool what landed, decide, rebuild the marts.",
     run_tags={MAX_RUNTIME: "3600", PRIORITY: "5"},
 )

@@ -4,7 +4,7 @@ A new platform, model or table appears in the graph by itself.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
@@ -27,30 +27,34 @@ SQL = config.ROOT / "sql"
 # A model's header comment: what it is, then `grain: … · key: … · inputs: core.orders, staging.refunds`.
 # The payloads of the batch at hand, which every platform's model reads: in the graph, the raw asset of its name.
 BATCH = "staging.payloads"
-# The models of what files bring (`import_orders`) type documents of every platform.
-IMPORTED = "import"
-_INPUTS = re.compile(r"^--.*\binputs: (?P<names>[\w., ]+)", re.MULTILINE)
+# What comes from no shop: files (`import_orders` types documents of every platform), warehouses (`wms_stock`), people.
+ELSEWHERE = ("import", "wms", "reviews")
+_INPUTS = re.compile(r"^--.*\binputs: (?P<names>.+)", re.MULTILINE)
+_NAME = re.compile(r"\b[a-z]\w*(?:\.[a-z]\w*)+")
+# `work.routed (routing rules over work.order_facts)`: what the rules in force say of a table of facts.
+_RULES = re.compile(r"\b(\w+) rules over\b")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model of sql/: its stage and name, its first comment line, and the tables it reads."""
+    """A model of sql/: its stage and name, its first comment line, the tables it reads, the rules that judge them."""
 
     stage: str
     name: str
     note: str
     inputs: tuple[str, ...]
+    rules: tuple[str, ...] = ()
 
     @property
     def platform(self) -> str:
         """The platform whose payloads it types; empty for a model that serves every platform."""
         first = self.name.partition("_")[0]
-        return first if BATCH in self.inputs and first != IMPORTED else ""
+        return first if BATCH in self.inputs and first not in ELSEWHERE else ""
 
     @property
-    def imported(self) -> bool:
-        """Whether it types what files bring."""
-        return BATCH in self.inputs and self.name.startswith(f"{IMPORTED}_")
+    def elsewhere(self) -> bool:
+        """Whether it types what comes from no shop."""
+        return BATCH in self.inputs and self.name.partition("_")[0] in ELSEWHERE
 
 
 @cache
@@ -63,8 +67,9 @@ def models(stage: str) -> dict[str, Model]:
 def _read(stage: str, path: Path) -> Model:
     text = path.read_text("utf-8")
     found = _INPUTS.search(text)
-    names = found["names"].replace(",", " ").split() if found else []
-    return Model(stage, path.stem, text.partition("\n")[0].removeprefix("--").strip(), tuple(names))
+    line = found["names"] if found else ""
+    note = text.partition("\n")[0].removeprefix("--").strip()
+    return Model(stage, path.stem, note, tuple(_NAME.findall(line)), tuple(_RULES.findall(line)))
 
 
 @cache
@@ -79,10 +84,11 @@ def shops() -> dict[str, config.Shop]:
 
 @cache
 def typing_models() -> dict[str, Model]:
-    """The staging models that read payloads (`taobao_orders`), for the platforms that have a shop, and for files."""
-    every = {name: model for name, model in models("staging").items() if model.platform or model.imported}
-    ours = {shop.platform for shop in shops().values()}
-    return {name: model for name, model in every.items() if model.imported or model.platform in ours} if ours else every
+    """The staging models that read payloads (`taobao_orders`), for the platforms that have a shop, and for what comes
+    from elsewhere."""
+    every = {name: model for name, model in models("staging").items() if model.platform or model.elsewhere}
+    ours = {shop.platform for shop in shops().values()} or {model.platform for model in every.values()}
+    return {name: model for name, model in every.items() if model.elsewhere or model.platform in ours}
 
 
 def inputs(model: Model) -> list[AssetKey]:
@@ -96,13 +102,33 @@ def _assets(name: str, reader: Model) -> list[AssetKey]:
     if name == BATCH:
         return [AssetKey(["raw", reader.name])]
     if name == "raw.pull_windows":  # every pull writes it
-        return [AssetKey(["raw", typed]) for typed, model in typing_models().items() if not model.imported]
+        return [AssetKey(["raw", typed]) for typed, model in typing_models().items() if not model.elsewhere]
     if table.startswith("typed_"):  # the union of every platform's model of that kind
         kind = table.removeprefix("typed")
         return [AssetKey(["staging", typed]) for typed in typing_models() if typed.endswith(kind)]
     if stage == "work":  # what is about to be written into the table of that name
         return [AssetKey([known, table]) for known in ("core", "pii") if f"{known}.{table}" in dictionary.tables()]
     return [AssetKey([stage, table])] if name in dictionary.tables() or table in models(stage) else []
+
+
+def decided_from(table: str, together: Collection[str]) -> list[AssetKey]:
+    """The assets that a decision (`routes`) is taken from: rules, stored tables, and decisions of the same step. What
+    the step itself writes, `together`, it also reads as it stood before; that is no other asset, and left out."""
+    found: dict[AssetKey, None] = {}
+    waiting, seen = [table], {table}
+    while waiting:
+        model = models("decision")[waiting.pop(0)]
+        found |= dict.fromkeys(AssetKey(["rules", name]) for name in model.rules)
+        for stage, _, name in (one.partition(".") for one in model.inputs):
+            name = name.removesuffix("_now") if stage == "work" else name
+            if stage == "work" and f"decision.{name}" in dictionary.tables():
+                found[AssetKey(["decision", name])] = None
+            elif stage == "work" and name in models("decision") and name not in seen:
+                seen.add(name)
+                waiting.append(name)
+            elif stage in ("core", "decision") and f"{stage}.{name}" not in together:
+                found[AssetKey([stage, name])] = None
+    return list(found)
 
 
 def model_spec(model: Model) -> AssetSpec:
@@ -132,6 +158,14 @@ def table_spec(name: str, deps: Iterable[AssetKey], group: str | None = None, **
         metadata={"dagster/column_schema": _schema(table)},
         **more,
     )
+
+
+def row_counts(con, names: Iterable[str]) -> dict[AssetKey, int]:
+    """How many rows stored tables have."""
+    return {
+        AssetKey(name.split(".")): con.execute(f"SELECT count(*) FROM {dictionary.table(name).full_name}").fetchone()[0]
+        for name in names
+    }
 
 
 def upstream_first(specs: Iterable[AssetSpec]) -> list[AssetSpec]:

@@ -9,7 +9,12 @@ from assets.decision import INSTRUCTIONS
 from assets.lineage import OWNERS
 from assets.resources import Hub
 
-RECEIVERS = {"wms": ("仓库 WMS", "qimen"), "courier": ("快递面单", "kuaidi100"), "dingtalk": ("钉钉群", "dingtalk")}
+RECEIVERS = {
+    "wms": ("仓库 WMS", "qimen"),
+    "courier": ("快递面单", "kuaidi100"),
+    "platforms": ("各平台（上下架）", "shops"),
+    "dingtalk": ("钉钉群", "dingtalk"),
+}
 
 _COUNTS = ("sent", "acknowledged", "rejected", "retry", "dead", "intercepted", "pending_left")
 
@@ -27,9 +32,9 @@ def _sender(receiver: str) -> AssetsDefinition:
         description=f"发送到{title} · Sends what is due to {receiver}; every attempt is in `outbox.attempts`.",
     )
     def send(context: AssetExecutionContext, hub: Hub) -> MaterializeResult:
-        problem = hub.settings.receivers[receiver].problem
-        if problem:
-            raise Failure(problem, allow_retries=False)
+        configured = hub.settings.receivers.get(receiver)  # the platforms are configured shop by shop
+        if configured and configured.problem:
+            raise Failure(configured.problem, allow_retries=False)
         with hub.stage(f"dispatch {receiver}") as run:
             from orderpipe import flow
 

@@ -102,7 +102,15 @@ def _key(lane: "flow.Lane | flow.LaneReport") -> AssetKey:
     return AssetKey(["raw", f"{lane.platform}_{lane.kind}s"])
 
 
-_SPECS = [_spec(model) for model in typing_models().values() if not model.imported]
+# Lands when a reviewer decides, not in a run of ours.
+reviews = AssetSpec(
+    AssetKey(["raw", "reviews"]),
+    group_name="raw",
+    kinds={"json"},
+    owners=OWNERS,
+    description="人工复核意见 · What reviewers decided, a document each. SQL: `vault.raw.payloads` with kind `review`.",
+)
+_SPECS = [_spec(model) for model in typing_models().values() if not model.elsewhere]
 
 
 @multi_asset(

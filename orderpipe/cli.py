@@ -4,13 +4,14 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orderpipe import cli_conformance, config
+from orderpipe import cli_conformance, cli_review, cli_rules, config
+from orderpipe.clock import as_utc
 from orderpipe.errors import OrderpipeError
 
 app = typer.Typer(
@@ -19,6 +20,8 @@ app = typer.Typer(
 )  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 app.add_typer(cli_conformance.app, name="conformance")
+app.add_typer(cli_rules.app, name="rules")
+app.add_typer(cli_review.app, name="review")
 
 
 def main() -> None:
@@ -153,7 +156,7 @@ def timeline(
     from orderpipe.cli_output import print_timeline
     from orderpipe.lookup import order_timeline
 
-    found = order_timeline(config.load(), order, _utc(as_of) if as_of else None)
+    found = order_timeline(config.load(), order, as_utc(as_of) if as_of else None)
     if as_json:
         _print_json(found)
     else:
@@ -246,10 +249,6 @@ def _progress(text: str) -> None:
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,12 @@ def print_tick(report: TickReport) -> None:
         f"pool      {p.read} read = {p.pooled} pooled + {p.superseded} superseded + {p.quarantined} quarantined"
     )
     console.print(f"decide    {d.decided} orders, {_counted(d.instructions)} instructed, held: {_counted(d.held)}")
+    s, g = report.stock, report.guard
+    console.print(f"stock     {s.asked} goods asked, {sum(s.answered.values())} answers, {s.new} changed")
+    console.print(
+        f"guard     {g.judged} goods, {g.suspended} suspended, {g.resumed} resumed, "
+        f"{_counted(g.instructions)} instructed, {g.intercepted} intercepted"
+    )
     for sent in report.dispatch:
         console.print(
             f"dispatch  {sent.receiver}: {sent.acknowledged} acknowledged, {sent.retry} to retry, "

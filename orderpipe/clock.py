@@ -41,3 +41,8 @@ class _Offset(Clock):
 def from_environment() -> Clock:
     """The clock named by `ORDERPIPE_CLOCK`."""
     return Clock(os.environ.get("ORDERPIPE_CLOCK") or "system")
+
+
+def as_utc(moment: datetime) -> datetime:
+    """A moment as aware UTC; one without a zone is taken to be UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -52,13 +52,24 @@ class Receiver(_Model):
 
 
 class Warehouse(_Model):
-    """A warehouse that can ship, with the sender that is printed on its waybills."""
+    """A warehouse that can ship, with the sender that is printed on its waybills.
+
+    cutoff: when the courier takes the day's parcels, "16:00" in Asia/Shanghai. weekends: it works on them.
+    """
 
     id: str
     name: str
     wms_code: str
     owner_code: str
     sender: dict[str, str]
+    cutoff: str = Field("16:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    weekends: bool = True
+
+    @property
+    def cutoff_minutes(self) -> int:
+        """Minutes from midnight to the cut-off."""
+        hours, minutes = self.cutoff.split(":")
+        return int(hours) * 60 + int(minutes)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Doctor: what is wrong with this installation, and how to mend it."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,6 +8,7 @@ from datetime import timedelta
 from orderpipe import clock
 from orderpipe.config import Settings, missing_key, read_env_file, write_env_file
 from orderpipe.errors import ConfigError, OrderpipeError, PlatformError
+from orderpipe.flow import activation
 from orderpipe.flow.pull import allowed_behind, lanes
 from orderpipe.lake import reader
 from orderpipe.lake.windows import Progress, progress
@@ -30,8 +32,8 @@ def initialise(settings: Settings) -> None:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Configuration, credentials, connectivity and freshness, in this order."""
-    return [*_configuration(settings), *_connectivity(settings), *_freshness(settings)]
+    """Configuration, credentials, rules, connectivity and freshness, in this order."""
+    return [*_configuration(settings), *_rules(settings), *_connectivity(settings), *_freshness(settings)]
 
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
@@ -51,6 +53,22 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
             for entry in found.values():
                 if problem := getattr(entry, "problem", ""):
                     yield Finding("error", getattr(entry, "id", None) or entry.name, problem)
+
+
+def _rules(settings: Settings) -> Iterator[Finding]:
+    """Every rule file: whether it can be activated, and whether it says what is in force."""
+    in_force: dict[str, str] = {}
+    with contextlib.suppress(OrderpipeError), reader(settings) as con:  # no lake yet: told by _freshness
+        in_force = activation.stored(con)
+    for one in activation.standings(settings, in_force):
+        what = f"rules {one.purpose}"
+        if one.problem:
+            yield Finding("error", what, one.problem)
+        elif one.drifted:
+            remedy = f"see `orderpipe rules diff {one.purpose}`, then activate them or take them back"
+            yield Finding("warning", what, f"the file has changes that are not in force — {remedy}")
+        else:
+            yield Finding("ok", what, "in force" if one.activated else "comes into force with the first tick")
 
 
 def _connectivity(settings: Settings) -> Iterator[Finding]:

@@ -5,9 +5,10 @@ import unicodedata
 from datetime import datetime
 from typing import Any
 
-from orderpipe.config import Settings
+from orderpipe.config import ROOT, Settings
 from orderpipe.errors import OrderpipeError
 from orderpipe.lake import keyed, reader
+from orderpipe.lake.connection import define_keyed
 
 _COLUMNS = """order_id, platform, shop_id, platform_order_no, status, platform_status, payment_status, ordered_at,
     paid_at, shipped_at, completed_at, updated_at, currency, payable_amount::VARCHAR AS payable_amount,
@@ -30,6 +31,27 @@ def find_orders(settings: Settings, term: str) -> list[dict[str, Any]]:
             {"term": term.strip(), "phone": keyed(settings.pii_key, plain) if len(plain) >= 7 else None},
         )
         return _rows(cursor)
+
+
+def blacklist_key(settings: Settings, kind: str, given: str) -> str:
+    """The key of a phone or id number as core.orders has it (phone_key, id_key), by the functions that made those.
+
+    kind: phone or id. Raises OrderpipeError, without quoting it, when what is given is none.
+    """
+    import duckdb
+
+    text = unicodedata.normalize("NFKC", given).strip()
+    with duckdb.connect() as con:
+        define_keyed(con, settings.pii_key)
+        con.execute((ROOT / "sql" / "functions.sql").read_text("utf-8"))
+        plain = {"phone": "plain_phone($1)", "id": "if(is_masked($1), NULL, upper(nullif($1, '')))"}[kind]
+        (key,) = con.execute(f"SELECT keyed({plain})", [text]).fetchone()
+    if key is None:
+        raise OrderpipeError(
+            f"this is no {kind} number in clear: empty, hidden by the platform, or too short",
+            remedy="enter it whole; of an order with a hidden one take the key from core.orders",
+        )
+    return key
 
 
 def order_timeline(settings: Settings, order: str, as_of: datetime | None = None) -> dict[str, Any]:
@@ -70,6 +92,10 @@ _TIMELINE = """
                json_object('warehouse', warehouse_id, 'rule', rule_id, 'rule_version', rule_version)::VARCHAR,
                decided_at
         FROM decision.routes WHERE order_id = $order_id
+        UNION ALL
+        SELECT decided_at, if(action = 'review', 'held_for_review', 'flagged'), 'orderpipe',
+               json_object('rule', rule_id, 'reason', reason, 'rule_version', rule_version)::VARCHAR, decided_at
+        FROM decision.risk_flags WHERE order_id = $order_id
         UNION ALL
         SELECT created_at, 'instructed', 'orderpipe', json_object('instruction', kind, 'to', target)::VARCHAR,
                created_at

@@ -18,6 +18,7 @@ from orderpipe.errors import ConfigError
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_CHARACTERS = 1_000_000
+MAX_TEXT = 1000
 _MAX_DEPTH = 24
 _KINDS = {
     "tag:yaml.org,2002:map": "mapping",
@@ -114,7 +115,7 @@ class MarkedYaml:
             )
         if node.kind != "text" or not node.value.strip():
             self.fail(node.line, f"{what} must be text, is {node.shown}", "write a text", within)
-        if not node.value.isprintable() or len(node.value) > 1000:
+        if not node.value.isprintable() or len(node.value) > MAX_TEXT:
             self.fail(
                 node.line, f"{what} holds characters that do not print, or is too long", "write plain text", within
             )

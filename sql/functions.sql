@@ -22,6 +22,11 @@ CREATE OR REPLACE TEMP MACRO order_id_of(made_at, platform, shop_id, number) AS
         if(platform = 'lazada', platform || '/' || shop_id, platform),
         number);
 
+-- names_order(order_id, platform, shop, number): the id belongs to the number, whatever the time it was ordered at.
+CREATE OR REPLACE TEMP MACRO names_order(order_id, platform, shop_id, number) AS
+    (order_id & 4294967295) = (md5_number_lower(
+        if(platform = 'lazada', platform || '/' || shop_id, platform) || ':' || number) & 4294967295)::BIGINT;
+
 -- customer_id_of(…): the buyer by the platform's own id, else by phone, else by the platform's receiver token; a buyer whom
 -- nothing tells is one for each order.
 CREATE OR REPLACE TEMP MACRO customer_id_of(platform, buyer_id, phone_key, receiver_key, order_id) AS
@@ -30,6 +35,15 @@ CREATE OR REPLACE TEMP MACRO customer_id_of(platform, buyer_id, phone_key, recei
 -- money(text): an amount; null when it is no number, or larger than any order can be: one absurd amount must not
 -- overflow where amounts are added up and converted, and stop the whole batch.
 CREATE OR REPLACE TEMP MACRO money(value) AS try_cast(try_cast(value AS DECIMAL(14, 2)) AS DECIMAL(18, 2));
+
+-- whole(text): a whole number of pieces; null when it is none. Some write 12.00 for 12.
+CREATE OR REPLACE TEMP MACRO whole(value) AS
+    CASE WHEN try_cast(value AS DECIMAL(14, 2)) = floor(try_cast(value AS DECIMAL(14, 2)))
+        THEN try_cast(value AS DECIMAL(14, 2))::BIGINT END;
+
+-- total(list): the sum of whole numbers, 0 of none; null when one of them is not known.
+CREATE OR REPLACE TEMP MACRO total(numbers) AS
+    CASE WHEN len(numbers) = list_count(numbers) THEN try_cast(coalesce(list_sum(numbers), 0) AS BIGINT) END;
 
 -- is_masked(text): the platform hid part of it.
 CREATE OR REPLACE TEMP MACRO is_masked(value) AS contains(value, '*');
@@ -86,6 +100,21 @@ CREATE OR REPLACE TEMP MACRO address_key_of(country, province, city, district, a
         ELSE keyed(nullif(oaid, ''))
     END;
 
+-- replaced_key_of(…): equal as long as the platform says the same of where an order goes: the receiver it shows, and the
+-- place that its newest document names even where it hides the rest.
+CREATE OR REPLACE TEMP MACRO replaced_key_of(country, province, city, district, address, oaid, place) AS
+    keyed(concat(address_key_of(country, province, city, district, address, oaid), '|',
+        coalesce(place, concat(province, '|', city, '|', district))));
+
+-- review_document(payload): what a reviewer decided, as orderpipe/flow/review.py writes it down.
+CREATE OR REPLACE TEMP MACRO review_document(payload) AS from_json(payload, '{
+    "review_id": "VARCHAR", "order_id": "VARCHAR", "platform_order_no": "VARCHAR", "action": "VARCHAR", "actor": "VARCHAR",
+    "reason": "VARCHAR", "decided_at": "VARCHAR", "covers": [{"rule_id": "VARCHAR", "facts_hash": "VARCHAR"}],
+    "warehouse": "VARCHAR", "forced": "BOOLEAN", "address_key": "VARCHAR", "replaced_key": "VARCHAR",
+    "address": {"name": "VARCHAR", "phone": "VARCHAR", "country": "VARCHAR", "province": "VARCHAR", "city": "VARCHAR",
+        "district": "VARCHAR", "town": "VARCHAR", "address": "VARCHAR", "zip": "VARCHAR"}
+}');
+
 -- missing_receiver(…): what of the receiver is missing before a parcel can go; a platform token stands for hidden values.
 CREATE OR REPLACE TEMP MACRO missing_receiver(name, phone, country, address, oaid) AS
     list_filter([
@@ -94,3 +123,21 @@ CREATE OR REPLACE TEMP MACRO missing_receiver(name, phone, country, address, oai
         if(coalesce(oaid, '') = '' AND (coalesce(address, '') = '' OR is_masked(address)), 'address', NULL),
         if(country IS NULL, 'country', NULL)
     ], lambda f: f IS NOT NULL);
+
+-- short_province('浙江省') = '浙江': 浙江省 and 浙江, 内蒙古自治区 and 内蒙古, 上海市 and 上海 are one.
+CREATE OR REPLACE TEMP MACRO short_province(province) AS
+    regexp_replace(trim(province), '(省|市|特别行政区|(壮族|回族|维吾尔)?自治区)$', '');
+
+-- ipv4('1.2.3.4') = 16909060, the address as a number; null for anything but a dotted IPv4 address.
+CREATE OR REPLACE TEMP MACRO ipv4(value) AS
+    CASE WHEN regexp_full_match(value, '(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])') THEN
+        split_part(value, '.', 1)::BIGINT * 16777216 + split_part(value, '.', 2)::BIGINT * 65536
+            + split_part(value, '.', 3)::BIGINT * 256 + split_part(value, '.', 4)::BIGINT
+    END;
+
+-- sane(moment): null for a time no order is of, with which every reckoning would overflow and stop the whole batch.
+CREATE OR REPLACE TEMP MACRO sane(moment) AS
+    CASE WHEN moment BETWEEN TIMESTAMPTZ '1990-01-01' AND TIMESTAMPTZ '2100-01-01' THEN moment END;
+
+-- in_shanghai(moment): the clock on the wall in Asia/Shanghai.
+CREATE OR REPLACE TEMP MACRO in_shanghai(moment) AS sane(moment) AT TIME ZONE 'Asia/Shanghai';

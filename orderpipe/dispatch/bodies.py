@@ -18,17 +18,17 @@ _NETS = {"taobao": "taobao", "pinduoduo": "pinduoduoWx", "jd": "jdalpha", "douyi
 _SOURCE_PLATFORM = {"taobao": "TB", "jd": "JD", "douyin": "DYXD", "pinduoduo": "PDD"}
 
 
-def pick_order_rows(con) -> dict[int, dict[str, Any]]:
-    """The orders of work.sending with lines and receiver, by order_id."""
+def pick_order_rows(con) -> dict[str, dict[str, Any]]:
+    """The parcels of work.members with lines and receiver, by parcel_id."""
     models.build(con, "outbox/pick_orders", "work.pick_orders")
     table = con.execute("FROM work.pick_orders").to_arrow_table()
     con.execute("DROP TABLE work.pick_orders")
-    return {row["order_id"]: row for row in table.to_pylist()}
+    return {row["parcel_id"]: row for row in table.to_pylist()}
 
 
-def reference(order_id: int) -> str:
-    """Our code for the one parcel of an order, at the WMS and at the courier: it names the effect, not the attempt."""
-    return f"OP{order_id}"
+def reference(parcel_id: str) -> str:
+    """Our code for a parcel, at the WMS and at the courier: it names the effect, not the attempt."""
+    return f"OP{parcel_id}"
 
 
 def delivery_order(row: Mapping[str, Any], settings: Settings, receiver: Receiver, now: datetime) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def delivery_order(row: Mapping[str, Any], settings: Settings, receiver: Receive
     sender = warehouse.sender
     return {
         "delivery_order": {
-            "deliveryOrderCode": reference(row["order_id"]),
+            "deliveryOrderCode": reference(row["parcel_id"]),
             "orderType": "JYCK",
             "orderFlag": "COD" if row["is_cod"] else None,
             "warehouseCode": warehouse.wms_code,
@@ -84,7 +84,7 @@ def delivery_order(row: Mapping[str, Any], settings: Settings, receiver: Receive
         "lines": [
             {
                 "orderLineNo": str(line["line_no"]),
-                "sourceOrderCode": row["platform_order_no"],
+                "sourceOrderCode": line["platform_order_no"],
                 "subSourceOrderCode": line["platform_line_id"],
                 "ownerCode": warehouse.owner_code,
                 "itemCode": line["sku"],
@@ -117,7 +117,7 @@ def label_order(row: Mapping[str, Any], settings: Settings, receiver: Receiver) 
         "cargo": str(receiver.settings.get("cargo", "日用品")),
         "count": 1,
         "weight": row["weight_kg"],
-        "orderId": reference(row["order_id"]),
+        "orderId": reference(row["parcel_id"]),
         "reorder": False,
     }
     if row["is_cod"]:

@@ -3,6 +3,8 @@
     pending → sending → acknowledged | rejected | dead        pending → intercepted → pending
                   ↖ retry: pending again, due later
 
+Writes to listings (`platforms`) are tried until the platform confirms them: their attempts have no end.
+
 One dispatcher per receiver holds that receiver's lock; the writer lease is held while claiming and while recording,
 never on the wire. A row left in `sending` belongs to a dispatcher that died: it is sent again as a retry, which asks
 the receiver first (WMS) or leans on the receiver's own idempotency (courier).
@@ -21,8 +23,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from orderpipe.config import Receiver
-from orderpipe.dispatch import bodies, outbox
+from orderpipe.config import Receiver, Settings
+from orderpipe.dispatch import bodies, listings, outbox
 from orderpipe.dispatch.dingtalk import DingTalkRobot
 from orderpipe.dispatch.kuaidi100 import Kuaidi100Client
 from orderpipe.dispatch.outcome import ACKNOWLEDGED, REJECTED, RETRY, Outcome
@@ -30,7 +32,7 @@ from orderpipe.dispatch.qimen import QimenClient
 from orderpipe.errors import LeaseTimeout, OrderpipeError
 from orderpipe.lake import lease, merge, models
 
-RECEIVERS = ("wms", "courier", "dingtalk")
+RECEIVERS = ("wms", "courier", "platforms", "dingtalk")
 BATCH = 500
 MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=30)
@@ -56,7 +58,7 @@ class DispatchReport:
 @dataclass(frozen=True)
 class _Due:
     instruction_id: str
-    order_id: int | None
+    parcel_id: str | None
     attempts: int
     text: str
 
@@ -66,12 +68,12 @@ class _Due:
 
 
 def dispatch(run, receiver: str, limit: int | None = None) -> DispatchReport:
-    """Send what is due to one receiver (wms, courier, dingtalk), at most `limit` instructions.
+    """Send what is due to one receiver (wms, courier, platforms, dingtalk), at most `limit` instructions.
 
     Does nothing when another dispatcher is at it, or when the receiver is not configured (the report says so).
     """
     report = DispatchReport(receiver)
-    settings = run.settings.receivers[receiver]
+    settings = receiver_of(run.settings, receiver)
     try:
         with lease(run.settings.home.lock(f"dispatch-{receiver}"), f"dispatch {receiver}", timeout=0):
             if not _any_due(run, receiver):
@@ -89,6 +91,12 @@ def dispatch(run, receiver: str, limit: int | None = None) -> DispatchReport:
     return report
 
 
+def receiver_of(settings: Settings, name: str) -> Receiver:
+    """How a receiver is configured. The platforms are, shop by shop, in shops.yaml: a shop that cannot be called fails
+    its own instructions."""
+    return listings.receiver(settings) if name == "platforms" else settings.receivers[name]
+
+
 def _any_due(run, receiver: str) -> bool:
     return run.lake.execute(
         """SELECT EXISTS (FROM outbox.instructions
@@ -101,7 +109,7 @@ def _dispatch(run, settings: Receiver, report: DispatchReport, limit: int | None
     channel = _CHANNELS[report.receiver]
     done: set[str] = set()
     with (
-        closing(channel.client(settings, run.clock)) as client,
+        closing(channel.client(run, settings)) as client,
         ThreadPoolExecutor(int(settings.settings.get("workers", 4))) as pool,
     ):
         while limit is None or report.sent < limit:
@@ -112,8 +120,8 @@ def _dispatch(run, settings: Receiver, report: DispatchReport, limit: int | None
             built = channel.build(run, settings, due)
             calls = channel.calls(client, due, built)
             outcomes: dict[str, Outcome] = {}
-            for ids, outcome in pool.map(lambda call: (call[0], call[1]()), calls):
-                outcomes.update(dict.fromkeys(ids, outcome))
+            for found in pool.map(lambda call: call(), calls):
+                outcomes.update(found)
             _record(run, report, due, built, outcomes)
             done.update(outcomes)
             run.say(f"{report.receiver}: {report.acknowledged} acknowledged of {report.sent} sent")
@@ -131,11 +139,13 @@ def _claim(run, report: DispatchReport, size: int, done: set[str]) -> list[_Due]
         )
         if not models.build(con, "outbox/sending", "work.sending"):
             return None
+        models.build(con, "outbox/members", "work.members")
         con.execute(
             """CREATE OR REPLACE TABLE work.orders_now AS
-               FROM core.orders WHERE order_id IN (SELECT order_id FROM work.sending)"""
+               FROM core.orders WHERE order_id IN (SELECT order_id FROM work.members)"""
         )
         models.build(con, "decision/shippable", "work.shippable")
+        models.build(con, "outbox/superseded", "work.superseded")
         models.build(con, "outbox/claimed", "work.claimed")
         models.build(con, "outbox/doubtful", "work.raised")
         outbox.prepare_alerts(con, run_id=run.id, now=run.clock.now())
@@ -143,7 +153,7 @@ def _claim(run, report: DispatchReport, size: int, done: set[str]) -> list[_Due]
             outbox.write(con, "work.claimed")
             outbox.write(con, "work.alerts")
     rows = con.execute(
-        """SELECT instruction_id, order_id, attempts - 1, params->>'text' FROM work.claimed
+        """SELECT instruction_id, params->>'parcel_id', attempts - 1, params->>'text' FROM work.claimed
            WHERE status = 'sending' ORDER BY created_at, instruction_id"""
     ).fetchall()
     report.intercepted += con.execute("SELECT count(*) FROM work.claimed WHERE status = 'intercepted'").fetchone()[0]
@@ -151,12 +161,12 @@ def _claim(run, report: DispatchReport, size: int, done: set[str]) -> list[_Due]
 
 
 def _record(run, report: DispatchReport, due: list[_Due], built: dict[str, Any], outcomes: dict[str, Outcome]) -> None:
-    con = run.lake
+    con, channel = run.lake, _CHANNELS[report.receiver]
     now = run.clock.now()
     results = []
     for row in due:
         outcome = outcomes[row.instruction_id]
-        status = _status_after(outcome, row.attempts + 1)
+        status = _status_after(outcome, row.attempts + 1, channel.attempts)
         _tally(report, outcome.status, status)
         body = json.dumps(built.get(row.instruction_id), ensure_ascii=False, sort_keys=True)
         results.append(
@@ -166,7 +176,9 @@ def _record(run, report: DispatchReport, due: list[_Due], built: dict[str, Any],
                 "sent_at": now,
                 "outcome": outcome.status,
                 "status": status,
-                "due_at": now + _pause(row.attempts + 1, outcome.retry_after) if status == "pending" else None,
+                "due_at": now + _pause(row.attempts + 1, outcome.retry_after, channel.longest)
+                if status == "pending"
+                else None,
                 "request_id": outcome.request_id,
                 "http_status": outcome.http_status,
                 "latency_ms": outcome.latency_ms,
@@ -192,12 +204,13 @@ def _record(run, report: DispatchReport, due: list[_Due], built: dict[str, Any],
             outbox.write(con, "work.alerts")
 
 
-def _status_after(outcome: Outcome, attempt: int) -> str:
+def _status_after(outcome: Outcome, attempt: int, most: int | None) -> str:
+    """most: attempts after which it is given up; None for never."""
     if outcome.status != RETRY:
         return outcome.status
     # A message without idempotency whose answer was lost is repeated once, and no more.
-    limit = 2 if outcome.receipt.get("delivery") == "unknown" else MAX_ATTEMPTS
-    return "dead" if attempt >= limit else "pending"
+    limit = 2 if outcome.receipt.get("delivery") == "unknown" else most
+    return "dead" if limit is not None and attempt >= limit else "pending"
 
 
 def _tally(report: DispatchReport, outcome: str, status: str) -> None:
@@ -212,11 +225,11 @@ def _tally(report: DispatchReport, outcome: str, status: str) -> None:
         report.retry += 1
 
 
-def _pause(attempt: int, asked: float | None) -> timedelta:
-    """How long to wait: what the receiver asked for, or doubling from half a minute to an hour, spread a little."""
+def _pause(attempt: int, asked: float | None, longest: timedelta) -> timedelta:
+    """How long to wait: what the receiver asked for, or doubling from half a minute to the longest, spread a little."""
     if asked is not None:
         return timedelta(seconds=asked + 1)
-    return min(FIRST_RETRY * 2 ** (attempt - 1), LONGEST_RETRY) * random.uniform(0.8, 1.2)
+    return min(FIRST_RETRY * 2 ** min(attempt - 1, 20), longest) * random.uniform(0.8, 1.2)
 
 
 _RESULT = pa.schema(
@@ -231,26 +244,29 @@ _RESULT = pa.schema(
 
 @dataclass(frozen=True)
 class _Channel:
-    """How one receiver is spoken to: client(settings, clock); build(run, settings, due) → bodies by instruction;
-    calls(client, due, bodies) → (instruction ids, call) pairs, each call one request giving an Outcome."""
+    """How one receiver is spoken to: client(run, receiver); build(run, receiver, due) → bodies by instruction;
+    calls(client, due, bodies) → calls that may go side by side, each giving its instructions' Outcomes. attempts: how
+    many there may be, None for no end; longest: pause between two."""
 
     client: Callable[..., Any]
     build: Callable[..., dict[str, Any]]
-    calls: Callable[..., list[tuple[list[str], Callable[[], Outcome]]]]
+    calls: Callable[..., list[Callable[[], dict[str, Outcome]]]]
+    attempts: int | None = MAX_ATTEMPTS
+    longest: timedelta = LONGEST_RETRY
 
 
 def _order_bodies(make: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def build(run, settings: Receiver, due: list[_Due]) -> dict[str, Any]:
         rows = bodies.pick_order_rows(run.lake)
-        return {d.instruction_id: make(rows[d.order_id], run, settings) for d in due if d.order_id in rows}
+        return {d.instruction_id: make(rows[d.parcel_id], run, settings) for d in due if d.parcel_id in rows}
 
     return build
 
 
-def _one_by_one(send: Callable[..., Outcome]) -> Callable[..., list[tuple[list[str], Callable[[], Outcome]]]]:
+def _one_by_one(send: Callable[..., Outcome]) -> Callable[..., list[Callable[[], dict[str, Outcome]]]]:
     def calls(client, due: list[_Due], built: dict[str, Any]):
-        def call(row: _Due) -> Callable[[], Outcome]:
-            def run_it() -> Outcome:
+        def call(row: _Due) -> Callable[[], dict[str, Outcome]]:
+            def attempt() -> Outcome:
                 if row.instruction_id not in built:
                     return Outcome(REJECTED, error="找不到收件信息，无法生成指令")
                 try:
@@ -258,9 +274,9 @@ def _one_by_one(send: Callable[..., Outcome]) -> Callable[..., list[tuple[list[s
                 except OrderpipeError as error:
                     return Outcome(RETRY, error=str(error))
 
-            return run_it
+            return lambda: {row.instruction_id: attempt()}
 
-        return [([row.instruction_id], call(row)) for row in due]
+        return [call(row) for row in due]
 
     return calls
 
@@ -268,26 +284,36 @@ def _one_by_one(send: Callable[..., Outcome]) -> Callable[..., list[tuple[list[s
 def _alert_calls(client, due: list[_Due], built: dict[str, Any]):
     """Alerts go out together: the robot takes twenty messages a minute."""
 
-    def call(group: list[_Due]) -> Callable[[], Outcome]:
+    def call(group: list[_Due]) -> Callable[[], dict[str, Outcome]]:
         lines = "\n".join(f"- {row.text}" for row in group)
-        return lambda: client.send_markdown(f"订单告警 {len(group)} 条", f"### 订单告警\n{lines}")
+        ids = [row.instruction_id for row in group]
+        return lambda: dict.fromkeys(ids, client.send_markdown(f"订单告警 {len(group)} 条", f"### 订单告警\n{lines}"))
 
     groups = [due[start : start + _ALERTS_IN_ONE] for start in range(0, len(due), _ALERTS_IN_ONE)]
-    return [([row.instruction_id for row in group], call(group)) for group in groups]
+    return [call(group) for group in groups]
 
 
 _CHANNELS = {
     "wms": _Channel(
-        QimenClient,
+        lambda run, receiver: QimenClient(receiver, run.clock),
         _order_bodies(lambda row, run, settings: bodies.delivery_order(row, run.settings, settings, run.clock.now())),
         _one_by_one(lambda client, body, retry: client.create_delivery_order(body, retry=retry)),
     ),
     "courier": _Channel(
-        Kuaidi100Client,
+        lambda run, receiver: Kuaidi100Client(receiver, run.clock),
         _order_bodies(lambda row, run, settings: bodies.label_order(row, run.settings, settings)),
         _one_by_one(lambda client, body, retry: client.order_label(body, retry=retry)),
     ),
+    "platforms": _Channel(
+        lambda run, receiver: listings.Desk(run.settings, run.clock, run.sleep),
+        lambda run, receiver, due: listings.writes(run.lake),
+        listings.calls,
+        attempts=None,
+        longest=listings.LONGEST_RETRY,
+    ),
     "dingtalk": _Channel(
-        DingTalkRobot, lambda run, settings, due: {d.instruction_id: d.text for d in due}, _alert_calls
+        lambda run, receiver: DingTalkRobot(receiver, run.clock),
+        lambda run, receiver, due: {d.instruction_id: d.text for d in due},
+        _alert_calls,
     ),
 }

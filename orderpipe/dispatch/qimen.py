@@ -80,7 +80,7 @@ class QimenClient:
             known = attempt.note(self._query(head))
             if known.unclear or attempt.is_in(known):
                 return attempt.outcome(known)
-        reply = attempt.note(self._post("deliveryorder.create", body))
+        reply = attempt.note(self.call("deliveryorder.create", body))
         if reply.flag == "failure" and EXISTS.search(reply.reason):
             known = attempt.note(self._query(head))
             if known.unclear or attempt.is_in(known):
@@ -89,9 +89,10 @@ class QimenClient:
 
     def _query(self, head: Mapping[str, Any]) -> "Reply":
         criteria = {"warehouseCode": head.get("warehouseCode"), "orderCode": head["deliveryOrderCode"]}
-        return self._post("deliveryorder.query", {**criteria, "page": "1", "pageSize": "50"})
+        return self.call("deliveryorder.query", {**criteria, "page": "1", "pageSize": "50"})
 
-    def _post(self, method: str, body: Mapping[str, Any]) -> "Reply":
+    def call(self, method: str, body: Mapping[str, Any]) -> "Reply":
+        """Call a method (`inventory.query`) once; body as `xml_text` takes it. The answer, whatever it is."""
         answer = post(
             self._http,
             self._url,
@@ -124,6 +125,11 @@ class Reply:
     def reason(self) -> str:
         """Code and message, for people."""
         return f"{self.text('code')} {self.text('message')}".strip()
+
+    def rows(self, path: str) -> list[dict[str, str]]:
+        """The elements at a path below the answer, each as its children's names and texts."""
+        found = self.root.findall(path) if self.root is not None else []
+        return [{child.tag: (child.text or "").strip() for child in row} for row in found]
 
     @property
     def unclear(self) -> bool:

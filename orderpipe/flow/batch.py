@@ -8,7 +8,7 @@ from orderpipe.flow.run import Run
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLES = ("orders", "order_items", "refunds", "products")
+TABLES = ("orders", "order_items", "refunds", "products", "stock")
 
 
 def quality_batch(run: Run, seq_from: int, seq_to: int) -> "dict[str, pa.Table]":

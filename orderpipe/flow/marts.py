@@ -9,6 +9,7 @@ from orderpipe.flow.pull import allowed_behind, lanes
 from orderpipe.flow.run import Run
 from orderpipe.lake import models
 from orderpipe.lake.dictionary import table
+from orderpipe.lake.reference import load_reference, load_warehouses
 
 
 def mart_names() -> list[str]:
@@ -20,6 +21,8 @@ def build_marts(run: Run, names: Iterable[str] | None = None) -> dict[str, int]:
     """Rebuild marts (default all); gives the rows of each. A mart that says what it said before writes nothing."""
     con, counts = run.lake, {}
     _load_lanes(run)
+    load_reference(con, run.settings)
+    load_warehouses(con, run.settings)
     con.execute(
         "CREATE OR REPLACE TABLE work.run AS SELECT $id AS id, $now::TIMESTAMPTZ AS started_at",
         {"id": run.id, "now": run.started_at},

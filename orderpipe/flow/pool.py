@@ -8,25 +8,32 @@ from dataclasses import dataclass, field
 
 from orderpipe.flow.run import Run
 from orderpipe.lake import merge, models
-from orderpipe.lake.reference import load_reference
+from orderpipe.lake.reference import load_ip_ranges, load_reference
 from orderpipe.quality.gate import gate_sql
 from orderpipe.quality.suite import load_all
 
 BITE = 20_000
 
-_STAGING = ("orders", "order_items", "order_discounts", "shipments", "refunds", "contacts", "products")
+_STAGING = (
+    *("orders", "order_items", "order_discounts", "shipments", "refunds", "contacts", "products", "stock", "reviews"),
+)
 # In this order: each may read those before it.
 _MERGED = (
+    "reviews",
+    "readdresses",
     "contacts",
     "order_versions",
     "refund_versions",
     "touched",
+    "addresses",
     "orders",
     "order_items",
     "order_discounts",
     "shipments",
     "refunds",
     "products",
+    "sold_listings",
+    "stock",
     "customers_touched",
     "customers",
     "order_events",
@@ -142,7 +149,8 @@ def _type_rows(run: Run) -> None:
     """Run the staging models: the platforms' own first, all platforms as one next."""
     con = run.lake
     load_reference(con, run.settings)
-    for kind in ("orders", "refunds", "products"):
+    load_ip_ranges(con, run.settings)
+    for kind in ("orders", "refunds", "products", "stock"):
         of_platforms = [name for name in models.stage_models("staging") if name.endswith(f"_{kind}")]
         union = " UNION ALL BY NAME ".join(f"(FROM ({models.model(name)}))" for name in of_platforms)
         con.execute(
@@ -193,9 +201,10 @@ def _commit_lake(run: Run) -> dict[str, int]:
     with run.transaction("lake", "pool"):
         # A document that came late splits a step of the timeline in two: the step as it was known goes.
         merge.remove(con, "core.order_events", "work.stale_events")
-        for name in ("core.orders", "core.refunds", "core.products"):
+        for name in ("core.orders", "core.refunds", "core.products", "core.sold_listings", "core.stock"):
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}")
         written["core.customers"] = merge.replace(con, "core.customers", "work.customers", "work.customers_touched")
+        written["decision.reviews"] = merge.replace(con, "decision.reviews", "work.reviews")
         for name in _OF_AN_ORDER:
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}", keys="work.documents_merged")
         for name, rows in _APPENDED.items():

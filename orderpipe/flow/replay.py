@@ -7,12 +7,15 @@ from pathlib import Path
 
 from orderpipe.config import Home, Settings
 from orderpipe.errors import OrderpipeError
+from orderpipe.flow import activation
 from orderpipe.flow.decide import decide
 from orderpipe.flow.pool import BITE, pool
 from orderpipe.flow.run import Run, open_run
 from orderpipe.lake import reader
 from orderpipe.lake.connection import attach_vault
 from orderpipe.lake.hashes import derived_tables, table_hashes
+from orderpipe.rules.language import restore
+from orderpipe.rules.purposes import purposes
 
 COPY_AT_ONCE = 100_000
 
@@ -44,12 +47,24 @@ def replay(
     copy = dataclasses.replace(settings, home=Home(into.absolute()))
     with open_run(copy, say=say) as run:
         _copy_payloads(run, settings)
+        _adopt_rules(run, settings)
         pool(run, bite)
         decide(run)
         there = table_hashes(run.lake)
     with reader(settings, vault=True) as con:
         here = table_hashes(con)
     return [Replayed(name, *there[name], here[name][1]) for name in derived_tables()]
+
+
+def _adopt_rules(run: Run, source: Settings) -> None:
+    """Bring the rules into force that are in force in the home that is replayed."""
+    with reader(source) as con:
+        in_force = activation.stored(con)
+    known = purposes(run.settings)
+    rule_sets = [restore(text, known[name]) for name, text in in_force.items()]
+    if rule_sets:
+        with run.writing("rules"):
+            activation.activate(run, rule_sets, actor="orderpipe", note="replay")
 
 
 def _copy_payloads(run: Run, source: Settings) -> None:

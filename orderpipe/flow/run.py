@@ -41,6 +41,13 @@ class Run:
         assert self.lake is not None
         return lease(self.settings.home.lock("writer"), purpose)
 
+    def note_start(self) -> None:
+        """Fill work.run with this run's id and start, for the models that ask."""
+        self.lake.execute(
+            "CREATE OR REPLACE TABLE work.run AS SELECT $id AS id, $now::TIMESTAMPTZ AS started_at",
+            {"id": self.id, "now": self.started_at},
+        )
+
     def transaction(self, catalog: str, message: str) -> contextlib.AbstractContextManager[None]:
         """One durable transaction on a catalog; the lease must be held."""
         return transaction(self.lake, self.settings, catalog, f"{message} run={self.id}")

@@ -9,10 +9,13 @@ from orderpipe.config import Settings
 from orderpipe.dispatch.dispatcher import RECEIVERS, DispatchReport, dispatch
 from orderpipe.flow.check import Check, check
 from orderpipe.flow.decide import DecideReport, decide
+from orderpipe.flow.guard import GuardReport, guard_stock
 from orderpipe.flow.marts import build_marts
 from orderpipe.flow.pool import PoolReport, pool
 from orderpipe.flow.pull import PullReport, behind, lanes, pull
 from orderpipe.flow.run import open_run
+from orderpipe.flow.ship_by import ship_by_alerts
+from orderpipe.flow.stock import StockReport, pull_stock, stale_stock
 
 
 @dataclass
@@ -24,13 +27,15 @@ class TickReport:
     pool: PoolReport
     decide: DecideReport
     checks: list[Check]
+    stock: StockReport = field(default_factory=StockReport)
+    guard: GuardReport = field(default_factory=GuardReport)
     dispatch: list[DispatchReport] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
         """What a person should look at, one line each."""
-        found = list(dict.fromkeys(self.pull.errors))
+        found = list(dict.fromkeys([*self.pull.errors, *self.stock.problems]))
         found += [f"{c.name}: {c.detail}" for c in self.checks if not c.ok]
         found += [d.error for d in self.dispatch if d.error]
         found += [
@@ -54,8 +59,8 @@ def tick(
     send: bool = True,
     say: Callable[[str], None] | None = None,
 ) -> TickReport:
-    """Pull, pool, decide, rebuild the marts, check and (unless send is False) dispatch. shops limits the pull, not
-    what follows.
+    """Pull orders and stock, pool, decide, guard the stock, rebuild the marts, check and (unless send is False)
+    dispatch. shops limits the pull of the shops, not what follows.
 
     Raises ConfigError for a shop that does not exist. A shop that fails is in the report's problems; the rest goes on.
     """
@@ -72,10 +77,14 @@ def tick(
 
         timed("open", lambda: run.lake)
         pulled = timed("pull", lambda: pull(run, chosen))
+        stock = timed("stock", lambda: pull_stock(run))
         pooled = timed("pool", lambda: pool(run))
-        decided = timed("decide", lambda: decide(run, [*behind(run), *alerts_of(pooled)]))
+        alerts = [*behind(run), *stale_stock(run), *alerts_of(pooled), *ship_by_alerts(run)]
+        decided = timed("decide", lambda: decide(run, alerts))
+        guarded = timed("guard", lambda: guard_stock(run))
         timed("marts", lambda: build_marts(run))
-        report = TickReport(run.id, pulled, pooled, decided, timed("check", lambda: check(run)), seconds=seconds)
+        checks = timed("check", lambda: check(run))
+        report = TickReport(run.id, pulled, pooled, decided, checks, stock, guarded, seconds=seconds)
         if send:
             report.dispatch = [timed(f"dispatch {name}", lambda name=name: dispatch(run, name)) for name in RECEIVERS]
     return report

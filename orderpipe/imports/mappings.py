@@ -18,10 +18,10 @@ MONEY = (
     "platform_discount", "talent_discount", "payment_discount",
 )  # fmt: skip
 TIMES = ("ordered_at", "paid_at", "shipped_at", "completed_at")
-FIGURES = ("phone", "zip", "sku", "product_code")
+FIGURES = ("phone", "id_number", "zip", "sku", "product_code")
 TEXTS = (
     "product_name", "spec", "currency", "payment_method", "name", "country", "province", "city", "district", "town",
-    "address", "buyer_message", "seller_memo", "order_type", "status", "refund_status", "courier",
+    "address", "buyer_message", "seller_memo", "order_type", "status", "refund_status", "courier", "ip",
 )  # fmt: skip
 FIELDS = (*IDS, "tracking_no", "quantity", *MONEY, *TIMES, *FIGURES, *TEXTS)
 PLATFORMS = ("taobao", "pinduoduo", "douyin", "jd", "shopee", "lazada", "shopify", "any")

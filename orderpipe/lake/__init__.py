@@ -1,7 +1,7 @@
 """The two DuckLakes: connect, lease, transactions, models, reference files, merge, maintenance."""
 
-from orderpipe.lake.connection import connect, keyed, open_writer, reader
+from orderpipe.lake.connection import connect, keyed, open_workbench, open_writer, reader
 from orderpipe.lake.lease import lease
 from orderpipe.lake.transaction import transaction
 
-__all__ = ["connect", "keyed", "lease", "open_writer", "reader", "transaction"]
+__all__ = ["connect", "keyed", "lease", "open_workbench", "open_writer", "reader", "transaction"]

@@ -85,6 +85,17 @@ def open_writer(settings: Settings, *, threads: int = 2):
     return con
 
 
+def open_workbench(settings: Settings, *, threads: int = 2):
+    """A reader of the lake that can compute: scratch databases and the functions of the models, but no vault, no key
+    and no way to write. What `orderpipe rules backtest` tries rules with, while ticks go on."""
+    con = connect(settings, read_only=True, vault=False, threads=threads)
+    for scratch in SCRATCH:
+        con.execute(f"ATTACH ':memory:' AS {scratch}")
+    define_keyed(con, b"")  # some functions name it; nothing that is asked here hashes anything
+    con.execute((ROOT / "sql" / "functions.sql").read_text("utf-8"))
+    return con
+
+
 def attach_vault(con, settings: Settings, name: str) -> None:
     """Attach another home's vault read-only under a name."""
     path, data = _quoted(_catalog(settings, "vault")), _quoted(data_dir(settings, "vault"))

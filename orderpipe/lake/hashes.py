@@ -2,9 +2,12 @@
 
 from orderpipe.lake import dictionary
 
-# Cursors and queues say how far a run got, freshness how far the pulls got; the outbox is what was done in the world:
-# none of them is a function of raw.
-_NOT_DERIVED = ("raw.", "flow.", "outbox.", "mart.shop_freshness")
+# Cursors and queues say how far a run got, freshness and the ship-by clock what time it is; the outbox is what was done
+# in the world, and parcels, gifts, reservations and the stock guard follow from it: none of them is a function of raw.
+_NOT_DERIVED = (
+    "raw.", "flow.", "outbox.", "mart.shop_freshness", "mart.ship_by_clock", "decision.rule_", "decision.parcels",
+    "decision.gifts", "decision.reserv", "decision.stock_guard",
+)  # fmt: skip
 
 
 def derived_tables() -> list[str]:

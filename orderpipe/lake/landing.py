@@ -10,6 +10,8 @@ import pyarrow as pa
 from orderpipe.config import Settings
 from orderpipe.lake.transaction import transaction
 
+# Kinds whose documents say how something stands when it is asked, and may say the same again later.
+MOMENTARY = ("product", "stock")
 _PAYLOAD = pa.schema(
     [
         ("platform", pa.string()),
@@ -162,21 +164,21 @@ def forget_documents(con) -> None:
 def _drop_held(con) -> None:
     """Drop from work.landing what raw.payloads already holds. The bounds on time let it skip old files.
 
-    A listing shows the moment it was read: one that is again as it was before a change is news, so it is compared
-    with the newest document held of its product only.
+    A listing or a stock shows the moment it was read: one that is again as it was before a change is news, so it is
+    compared with the newest document held of its product or goods only. Stock without change lands once a day, then.
     """
-    newest = "QUALIFY row_number() OVER (PARTITION BY shop_id, source_id ORDER BY seq DESC) = 1"
-    stretches = """SELECT kind = 'product' AS listing, min(source_updated_at), max(source_updated_at)
-                   FROM work.landing GROUP BY listing ORDER BY listing"""
-    for listing, low, high in con.execute(stretches).fetchall():
+    newest = "QUALIFY row_number() OVER (PARTITION BY shop_id, kind, source_id ORDER BY seq DESC) = 1"
+    stretches = f"""SELECT kind IN {MOMENTARY} AS momentary, min(source_updated_at), max(source_updated_at)
+                    FROM work.landing GROUP BY momentary ORDER BY momentary"""
+    for momentary, low, high in con.execute(stretches).fetchall():
         con.execute(
             f"""CREATE OR REPLACE TABLE work.landing AS
                 SELECT n.* FROM work.landing n
                 ANTI JOIN (
                     SELECT shop_id, kind, source_id, payload_hash FROM vault.raw.payloads
-                    WHERE (kind = 'product') = $listing AND source_updated_at >= $low::TIMESTAMPTZ - INTERVAL 1 DAY
+                    WHERE (kind IN {MOMENTARY}) = $momentary AND source_updated_at >= $low::TIMESTAMPTZ - INTERVAL 1 DAY
                       AND source_updated_at <= $high::TIMESTAMPTZ + INTERVAL 1 DAY
-                    {newest if listing else ""}
+                    {newest if momentary else ""}
                 ) p USING (shop_id, kind, source_id, payload_hash)""",
-            {"listing": listing, "low": low, "high": high},
+            {"momentary": momentary, "low": low, "high": high},
         )

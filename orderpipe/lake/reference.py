@@ -1,6 +1,8 @@
-"""Reference files an operator edits (goods master, exchange rates, regions, shops), loaded as tables of `ref`."""
+"""Reference files an operator edits (goods master, exchange rates, regions, holidays, IP ranges), loaded as tables of
+`ref`."""
 
 import csv
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,42 +14,126 @@ from orderpipe.errors import ConfigError
 
 _MONEY, _RATE, _WEIGHT = pa.decimal128(18, 2), pa.decimal128(18, 6), pa.decimal128(12, 3)
 _FILES = {
-    "goods": {"sku": pa.string(), "name": pa.string(), "cost_cny": _MONEY, "weight_kg": _WEIGHT, "fragile": pa.bool_(),
-              "glass": pa.bool_(), "hs_code": pa.string(), "material": pa.string()},
+    "goods": {"sku": pa.string(), "name": pa.string(), "price_cny": _MONEY, "cost_cny": _MONEY, "weight_kg": _WEIGHT,
+              "fragile": pa.bool_(), "glass": pa.bool_(), "hs_code": pa.string(), "material": pa.string()},
     "fx_rates": {"currency": pa.string(), "valid_from": pa.date32(), "rate_cny": _RATE},
     "regions": {"province": pa.string(), "region": pa.string(), "code": pa.string()},
+    "freight": {"warehouse": pa.string(), "region": pa.string(), "first_kg_cny": _MONEY, "next_kg_cny": _MONEY},
+    "blacklist": {"kind": pa.string(), "key": pa.string(), "reason": pa.string()},
+    "holidays": {"day": pa.date32(), "kind": pa.string(), "note": pa.string()},
 }  # fmt: skip
+# What customs ask of goods; a goods master from before has no such columns.
+_OPTIONAL = {
+    "goods": {name: pa.string() for name in ("name_en", "origin", "unit", "use", "brand", "restricted")},
+}
+_UNIQUE = {"goods": "sku", "holidays": "day"}  # without it a line of an order would count twice
+_CHOICES = {
+    "goods": {"restricted": ("battery", "liquid", "food", "none")},
+    "holidays": {"kind": ("holiday", "workday")},
+}
+_TABLES = {"holidays": "calendar"}  # where the table is not called as the file
 
 
 def load_reference(con, settings: Settings) -> None:
-    """Fill ref.goods, ref.fx_rates and ref.regions from config/*.csv. Raises ConfigError with file, line and remedy."""
-    for name, columns in _FILES.items():
-        table = _read(settings.config_dir / f"{name}.csv", columns)
+    """Fill a table of `ref` from each of these files; of holidays.csv it is ref.calendar. IP ranges come by themselves.
+
+    Raises ConfigError with file, line and remedy.
+    """
+    for name in _FILES:
+        table = _read(settings.config_dir / f"{name}.csv", name)
         con.register("reference_file", table)
-        con.execute(f"CREATE OR REPLACE TABLE ref.{name} AS SELECT * FROM reference_file")
+        con.execute(f"CREATE OR REPLACE TABLE ref.{_TABLES.get(name, name)} AS SELECT * FROM reference_file")
         con.unregister("reference_file")
 
 
-def _read(path: Path, columns: dict[str, pa.DataType]) -> pa.Table:
+def load_warehouses(con, settings: Settings) -> None:
+    """Fill ref.warehouses (warehouse_id, cutoff_minutes after midnight in Asia/Shanghai, weekends)."""
+    rows = [(w.id, w.cutoff_minutes, w.weekends) for w in settings.warehouses.values()]
+    con.execute(
+        "CREATE OR REPLACE TABLE ref.warehouses (warehouse_id VARCHAR, cutoff_minutes INTEGER, weekends BOOLEAN)"
+    )
+    con.executemany("INSERT INTO ref.warehouses VALUES (?, ?, ?)", rows)
+
+
+def load_ip_ranges(con, settings: Settings) -> None:
+    """Fill ref.ip_ranges (first_ip, last_ip as numbers, country, province) from ip_ranges.csv, for the pool.
+
+    A full table has hundreds of thousands of rows, so it is read in SQL, and once per connection and state of the file.
+    Raises ConfigError with file, line and remedy.
+    """
+    path = settings.config_dir / "ip_ranges.csv"
+    stamp = f"{path}|{path.stat().st_mtime_ns}|{path.stat().st_size}" if path.exists() else None
+    if stamp and con.execute("SELECT getvariable('ip_ranges')").fetchone() == (stamp,):
+        return
+    import duckdb  # here, because whoever reads the command line's help need not load an engine
+
+    con.execute("SET VARIABLE ip_ranges = NULL")
+    _read_header(path, ("first_ip", "last_ip", "country", "province"))
+    try:
+        con.execute(
+            """CREATE OR REPLACE TABLE ref.ip_ranges AS
+               SELECT ipv4(trim(first_ip)) AS first_ip, ipv4(trim(last_ip)) AS last_ip,
+                      nullif(trim(country), '') AS country, nullif(trim(province), '') AS province,
+                      row_number() OVER () + 1 AS line
+               FROM read_csv($path, header = true, all_varchar = true, delim = ',', quote = '"', parallel = false)""",
+            {"path": str(path)},
+        )
+    except duckdb.Error as error:
+        first, *_ = str(error).splitlines()
+        raise ConfigError(f"not a CSV file: {first}", where=str(path), remedy="see docs/configuration.md") from None
+    wrong = con.execute(
+        """SELECT line, CASE
+                 WHEN first_ip IS NULL OR last_ip IS NULL THEN 'first_ip and last_ip must be IPv4 addresses'
+                 WHEN first_ip > last_ip THEN 'first_ip is above last_ip'
+                 WHEN first_ip <= before THEN 'the range overlaps another one'
+             END AS problem
+           FROM (SELECT *, max(last_ip) OVER (ORDER BY first_ip, line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                     AS before FROM ref.ip_ranges)
+           WHERE problem IS NOT NULL ORDER BY line LIMIT 1"""
+    ).fetchone()
+    if wrong:
+        raise ConfigError(wrong[1], where=f"{path}:{wrong[0]}", remedy="mend the line, or cut one of the ranges")
+    con.execute("SET VARIABLE ip_ranges = $1", [stamp])
+
+
+def _read_header(path: Path, columns: Iterable[str]) -> None:
+    """Raises ConfigError when the file or one of these columns is missing."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = columns.keys() - set(reader.fieldnames or ())
-            if missing:
-                raise ConfigError(
-                    f"column {', '.join(sorted(missing))} is missing",
-                    where=str(path),
-                    remedy="add it to the first line",
-                )
-            values: dict[str, list] = {name: [] for name in columns}
-            for row in reader:
-                for name, kind in columns.items():
-                    values[name].append(_value((row[name] or "").strip(), kind, f"{path}:{reader.line_num}", name))
+            missing = set(columns) - set(next(csv.reader(file), ()))
     except FileNotFoundError:
         raise ConfigError(
             "the file does not exist", where=str(path), remedy="copy it from the repository's config/"
         ) from None
-    return pa.table({name: pa.array(values[name], kind) for name, kind in columns.items()})
+    if missing:
+        raise ConfigError(
+            f"column {', '.join(sorted(missing))} is missing", where=str(path), remedy="add it to the first line"
+        )
+
+
+def _read(path: Path, name: str) -> pa.Table:
+    """A file of _FILES as a table; a column that may be missing is null then."""
+    _read_header(path, _FILES[name])
+    columns, choices, unique = _FILES[name] | _OPTIONAL.get(name, {}), _CHOICES.get(name, {}), _UNIQUE.get(name)
+    values: dict[str, list] = {column: [] for column in columns}
+    lines: dict[str, int] = {}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            where = f"{path}:{reader.line_num}"
+            for column, kind in columns.items():
+                text = (row.get(column) or "").strip()
+                if text and text not in choices.get(column, (text,)):
+                    remedy = f"use one of {', '.join(choices[column])}"
+                    raise ConfigError(f"{column}: {text!r} is not known", where=where, remedy=remedy)
+                if column == unique:
+                    if not text or text in lines:
+                        problem = f"stands in line {lines[text]} already" if text else "is empty"
+                        raise ConfigError(f"{column} {text} {problem}".replace("  ", " "), where=where,
+                                          remedy="keep one line for each")  # fmt: skip
+                    lines[text] = reader.line_num
+                values[column].append(_value(text, kind, where, column))
+    return pa.table({column: pa.array(values[column], kind) for column, kind in columns.items()})
 
 
 def _value(text: str, kind: pa.DataType, where: str, column: str):

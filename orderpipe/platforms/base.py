@@ -78,6 +78,15 @@ class Client(Protocol):
     def census(self, kind: str, window: Window) -> dict[str, datetime]:
         """Id and modified time (UTC) of the same documents, by a second, independent walk."""
 
+    def suspend_listing(self, product_id: str) -> dict[str, Any]:
+        """Take a product, all of its variants, off sale. Effect once, however often. Returns a receipt."""
+
+    def resume_listing(self, product_id: str, quantity: int) -> dict[str, Any]:
+        """Put a product on sale again. quantity: pieces, for platforms that ask. Returns a receipt."""
+
+    def is_listed(self, product_id: str) -> bool | None:
+        """Whether a product is on sale; None when the platform does not tell."""
+
     def close(self) -> None:
         """Give back the connections."""
 

@@ -67,3 +67,8 @@ class ShopClient:
     def _require(self, kind: str) -> None:
         if kind not in self.windows:
             raise ValueError(f"{self!r} has no documents of kind {kind!r}, only {', '.join(self.kinds)}")
+
+    def is_listed(self, product_id: str) -> bool | None:
+        """Whether a product is on sale (all of its variants); None when the platform does not tell, or tells of some
+        variants only."""
+        return None

@@ -311,7 +311,7 @@ class DouyinClient(ShopClient):
 
     def suspend_listing(self, product_id: str) -> dict[str, Any]:
         """Take a product off sale (product.setOffline). Returns a receipt."""
-        self._gateway.call("/product/setOffline", {"product_id": int(product_id)}, Any)
+        self._gateway.call("/product/setOffline", {"product_id": self._product(product_id)}, Any)
         return {"product_id": product_id, "listed": False}
 
     def resume_listing(self, product_id: str, quantity: int) -> dict[str, Any]:
@@ -319,8 +319,13 @@ class DouyinClient(ShopClient):
 
         quantity is not sent: here stock stands at the skus of a product, not at the product.
         """
-        self._gateway.call("/product/setOnline", {"product_id": int(product_id)}, Any)
+        self._gateway.call("/product/setOnline", {"product_id": self._product(product_id)}, Any)
         return {"product_id": product_id, "listed": True}
+
+    def _product(self, product_id: str) -> int:
+        if not (product_id.isascii() and product_id.isdigit()):
+            raise Refused(f"{product_id!r} is no product id", where=self._shop.id, remedy="check the product id")
+        return int(product_id)
 
 
 def _unsent(order: _Order) -> dict[str, int]:

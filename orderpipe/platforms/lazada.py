@@ -45,6 +45,14 @@ class _Product(msgspec.Struct):
     skus: list[_Sku] = []
 
 
+class _SkuState(msgspec.Struct):
+    status: str | None = msgspec.field(name="Status", default=None)
+
+
+class _ProductState(msgspec.Struct):
+    skus: list[_SkuState] = []
+
+
 class LazadaClient(ShopClient):
     """One Lazada store. Settings: page_size, reverse_page_size, refund_unit, products_by_update_time (lazada_lists),
     auth_url, common_params, tokens_of (lazada_gateway), shipping_allocate_type (lazada_fulfilment),
@@ -206,6 +214,12 @@ class LazadaClient(ShopClient):
             payload = _request({"Skus": {"Sku": [stock]}})
             self._gateway.write("/product/stock/sellable/update", {"payload": payload}, dict[str, Any])
         return {"item_id": product_id, "sku_ids": skus, "stock_set": len(skus) == 1}
+
+    def is_listed(self, product_id: str) -> bool | None:
+        """Whether all variants of a product are on sale, or none of them (/product/item/get)."""
+        product = self._gateway.read("/product/item/get", {"item_id": self._number(product_id)}, _ProductState)
+        active = {(sku.status or "").lower() == "active" for sku in product.skus}
+        return active.pop() if len(active) == 1 else None
 
     def _number(self, product_id: str) -> str:
         if not product_id.isdigit():

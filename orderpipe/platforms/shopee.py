@@ -59,6 +59,8 @@ class _Order(msgspec.Struct):
 
 
 class _Item(msgspec.Struct):
+    item_id: Any = None
+    item_status: str | None = None
     has_model: Any = None
 
 
@@ -338,6 +340,13 @@ class ShopeeClient(ShopClient):
         if not any(str(success.item_id) == product_id for success in done.success_list or []):
             raise Refused(f"unlist {unlist} was not confirmed", where=where, remedy="check the listing's state")
         return {"item_id": product_id, "unlist": unlist, "request_id": answer.request_id or ""}
+
+    def is_listed(self, product_id: str) -> bool | None:
+        """Whether a listing is on sale (item_status of product.get_item_base_info)."""
+        rows = self._shopee.call(BASE_INFO, {"item_id_list": product_id}, _Items).item_list or []
+        items = [msgspec.json.decode(row, type=_Item) for row in rows]
+        found = [item.item_status for item in items if str(item.item_id) == product_id]
+        return {"NORMAL": True, "UNLIST": False}.get(found[0] or "") if found else None
 
 
 def _by_modified(shop: Shop) -> bool:

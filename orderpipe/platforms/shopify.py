@@ -94,6 +94,10 @@ class _ProductStatus(msgspec.Struct, rename="camel"):
     product_update: _ProductUpdate
 
 
+class _ProductListed(msgspec.Struct):
+    product: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True)
 class _Kind:
     """How documents of a kind are read: the query of a page and of a census, and what they answer; the part that may
@@ -246,7 +250,7 @@ class ShopifyClient(ShopClient):
         return self._set_status(product_id, "ACTIVE")
 
     def _set_status(self, product_id: str, status: str) -> dict[str, Any]:
-        gid = product_id if product_id.startswith("gid://") else f"gid://shopify/Product/{product_id}"
+        gid = _product_gid(product_id)
         variables = {"product": {"id": gid, "status": status}}
         answer = self._api.run("product_status", variables, _ProductStatus).product_update
         if answer.user_errors or not answer.product:
@@ -254,6 +258,15 @@ class ShopifyClient(ShopClient):
             where = f"{self._shop.id}, product {gid.rpartition('/')[2]}"
             raise Refused(f"the status {status} was refused ({fields})", where=where, remedy="check the product id")
         return {"id": answer.product.get("id"), "status": answer.product.get("status")}
+
+    def is_listed(self, product_id: str) -> bool | None:
+        """Whether a product is on sale (its status is ACTIVE)."""
+        product = self._api.run("product_listed", {"id": _product_gid(product_id)}, _ProductListed).product
+        return {"ACTIVE": True, "DRAFT": False}.get(product.get("status", "")) if product else None
+
+
+def _product_gid(product_id: str) -> str:
+    return product_id if product_id.startswith("gid://") else f"gid://shopify/Product/{product_id}"
 
 
 def _search_text(window: Window) -> str:

@@ -75,6 +75,11 @@ class _ItemDetails(msgspec.Struct):
     items: dict[str, list[msgspec.Raw]] = {}
 
 
+class _ItemState(msgspec.Struct):
+    num_iid: Any = None
+    approve_status: str | None = None
+
+
 class _Shipping(msgspec.Struct):
     is_success: bool = False
 
@@ -293,6 +298,14 @@ class TaobaoClient(ShopClient):
         params = {"num_iid": num_iid, "num": str(quantity)}
         answer = self._top.call("taobao.item.update.listing", params, _Item)
         return {"num_iid": num_iid, "modified": answer.item.get("modified"), "request_id": answer.request_id}
+
+    def is_listed(self, product_id: str) -> bool | None:
+        """Whether an item is on sale (approve_status of taobao.items.seller.list.get)."""
+        params = {"fields": "num_iid,approve_status", "num_iids": product_id}
+        answer = self._top.call("taobao.items.seller.list.get", params, _ItemDetails)
+        states = [msgspec.json.decode(item, type=_ItemState) for items in answer.items.values() for item in items]
+        found = [state.approve_status for state in states if str(state.num_iid) == product_id]
+        return {"onsale": True, "instock": False}.get(found[0] or "") if found else None
 
 
 def _items_by_modified(shop: Shop) -> bool:

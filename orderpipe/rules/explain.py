@@ -11,7 +11,8 @@ from typing import Any
 
 from orderpipe.errors import OrderpipeError
 from orderpipe.rules.fields import Field
-from orderpipe.rules.language import UNMATCHED, Group, Rule, RuleSet, Test
+from orderpipe.rules.language import UNMATCHED, Group, Rule, RuleSet, Test, asked
+from orderpipe.rules.purposes import FIRST
 
 
 @dataclass(frozen=True)
@@ -29,31 +30,88 @@ class Decision:
     """The rule that decided (`unmatched` when none did), its outcome, and the rules tried on the way."""
 
     rule_id: str
-    outcome: dict[str, str]
+    outcome: dict[str, Any]
     steps: tuple[Step, ...]
 
 
 def decide(rules: RuleSet, facts: Mapping[str, Any]) -> Decision:
-    """Decide one order. facts by field name, as stored in decision.routes.facts (decimals as text) or as Python
-    values; a field left out is unknown. Raises OrderpipeError when a fact has the wrong type."""
-    known = {name: _fact(field, facts.get(name)) for name, field in rules.purpose.fields.items()}
+    """Decide by the first rule that matches. facts by field name, as stored with a decision (decimals and days as
+    text) or as Python values; a field left out is unknown. Raises OrderpipeError when a fact has the wrong type."""
+    known = known_facts(rules, facts)
     steps = []
     for rule in rules.rules:
-        holds = _holds(rule.when, known)
-        steps.append(Step(rule.id, holds, tuple(field.label for field in _asked(rule) if known[field.name] is None)))
-        if holds:
+        steps.append(_step(rule, known))
+        if steps[-1].holds:
             return Decision(rule.id, dict(rule.then), tuple(steps))
     return Decision(UNMATCHED, {}, tuple(steps))
 
 
-def failed_examples(rules: RuleSet) -> list[str]:
-    """A line for every example of the file that is decided by another rule than it says."""
-    failures = []
+def matches(rules: RuleSet, facts: Mapping[str, Any]) -> list[Rule]:
+    """The rules that count for these facts: the first that matches, or every one, of a tier the first only."""
+    known = known_facts(rules, facts)
+    found: list[Rule] = []
+    tiers = set()
+    for rule in rules.rules:
+        tier = rule.then.get(rules.purpose.group)
+        if (tier is None or tier not in tiers) and _holds(rule.when, known):
+            found.append(rule)
+            tiers.add(tier)
+            if rules.purpose.mode == FIRST:
+                break
+    return found
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An example that is decided by other rules than it says. line: in the file; steps: the rules that were tried."""
+
+    line: int
+    expected: tuple[str, ...]
+    found: tuple[str, ...]
+    steps: tuple[Step, ...]
+
+
+def failures(rules: RuleSet) -> list[Failure]:
+    """The examples of the file that are decided by other rules than they say."""
+    failed = []
     for example in rules.examples:
-        found = decide(rules, example.facts).rule_id
-        if found != example.rule:
-            failures.append(f"{rules.path}:{example.line}: expected rule {example.rule}, decided by {found}")
-    return failures
+        found = tuple(rule.id for rule in matches(rules, example.facts))
+        if found != example.rules:
+            if rules.purpose.mode == FIRST:
+                steps = decide(rules, example.facts).steps
+            else:
+                disputed = set(found) ^ set(example.rules)
+                steps = tuple(try_rule(rules, rule, example.facts) for rule in rules.rules if rule.id in disputed)
+            failed.append(Failure(example.line, example.rules or (UNMATCHED,), found or (UNMATCHED,), steps))
+    return failed
+
+
+def failed_examples(rules: RuleSet) -> list[str]:
+    """A line for every example of the file that is decided by other rules than it says."""
+    return [
+        f"{rules.path}:{failure.line}: expected rule {', '.join(failure.expected)}, "
+        f"decided by {', '.join(failure.found)}"
+        for failure in failures(rules)
+    ]
+
+
+def known_facts(rules: RuleSet, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a rule set's catalogue as the evaluator compares them, None where unknown."""
+    fields = rules.purpose.fields
+    known: dict[str, Any] = dict.fromkeys(fields)
+    known.update((name, _fact(fields[name], value)) for name, value in facts.items() if name in fields)
+    return known
+
+
+def try_rule(rules: RuleSet, rule: Rule, facts: Mapping[str, Any]) -> Step:
+    """Whether one rule of a rule set holds for these facts by itself, whatever the others say."""
+    known = known_facts(rules, facts)
+    return _step(rule, known)
+
+
+def _step(rule: Rule, known: Mapping[str, Any]) -> Step:
+    unknown = tuple(field.label for field in asked(rule) if known[field.name] is None)
+    return Step(rule.id, _holds(rule.when, known), unknown)
 
 
 def _holds(node: Group | Test, facts: Mapping[str, Any]) -> bool | None:
@@ -107,7 +165,7 @@ def _fact(field: Field, value: Any) -> Any:
     match field.type:
         case _ if value is None:
             return None
-        case "text" if isinstance(value, str):
+        case "text" | "date" if isinstance(value, str):
             return value
         case "boolean" if isinstance(value, bool):
             return value
@@ -121,16 +179,3 @@ def _fact(field: Field, value: Any) -> Any:
     raise OrderpipeError(
         f"fact {field.name} must be a {field.type}, is a {type(value).__name__}", remedy="give facts as they are stored"
     )
-
-
-def _asked(rule: Rule) -> list[Field]:
-    """The fields a rule asks, in the order of the file, each once."""
-    found: dict[str, Field] = {}
-    nodes: list[Group | Test] = [rule.when]
-    while nodes:
-        node = nodes.pop(0)
-        if isinstance(node, Test):
-            found[node.field.name] = node.field
-        else:
-            nodes[:0] = node.items
-    return list(found.values())

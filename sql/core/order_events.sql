@@ -1,5 +1,5 @@
 -- The timeline of the orders that the batch changes, from all their versions and cases.
--- grain: one row per event · key: event_id · inputs: work.touched, work.order_versions, core.order_versions, work.refund_versions, core.refund_versions
+-- grain: one row per event · key: event_id · inputs: work.touched, work.order_versions, core.order_versions, work.refund_versions, core.refund_versions, work.reviews, decision.reviews
 -- A function of the set of versions: the order they arrived in does not show.
 with versions as (
     select * from work.order_versions
@@ -72,8 +72,18 @@ cases as (
     join work.touched t using (platform, shop_id, platform_order_no)
 ),
 
+judgements as (  -- of people; a review that came before its order is told with the order
+    select r.order_id, if(r.action = 'approve', 'review_approved', concat('review_', r.action, 'ed')) as kind, r.actor, r.decided_at as "at",
+        json_object('reason', r.reason, 'warehouse', r.warehouse_id, 'forced', r.forced,
+            'rules', from_json(r.covers, '[{"rule_id": "VARCHAR"}]'), 'review', r.review_id) as detail,
+        r.source_seq, r.run_id
+    from (select * from work.reviews union by name select * from decision.reviews) r
+    semi join work.touched t using (order_id)
+),
+
 events as (
     select * from milestones union all by name select * from changes union all by name select * from cases
+    union all by name select * from judgements
 )
 
 select

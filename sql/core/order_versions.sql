@@ -30,7 +30,7 @@ select
     (a.paid_amount::decimal(28, 2) * r.rate_cny - c.cost_cny)::decimal(18, 2) as expected_margin_cny,
     if(a.platform_hold, 'platform_hold', null) as hold_status,
     a.buyer_message, a.seller_memo, a.payment_status, a.is_cod, a.is_presale, a.balance_due, a.receiver_masked,
-    a.phone_masked, a.phone_key, a.id_key, a.address_key, a.missing_fields, a.source_seq, a.known_at, a.run_id
+    a.phone_masked, a.phone_key, a.id_key, a.address_key, a.missing_fields, a.source_seq, a.ship_by, a.known_at, a.run_id
 from accepted a
 left join rates r using (source_seq)
 left join costs c using (source_seq)

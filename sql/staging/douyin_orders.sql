@@ -11,7 +11,7 @@ with parsed as (
         from_json(payload, '{
             "order_id": "VARCHAR", "open_id": "VARCHAR", "doudian_open_id": "VARCHAR", "order_status": "VARCHAR",
             "main_status": "VARCHAR", "pay_type": "VARCHAR", "create_time": "VARCHAR", "update_time": "VARCHAR",
-            "pay_time": "VARCHAR", "finish_time": "VARCHAR", "ship_time": "VARCHAR", "pay_amount": "VARCHAR",
+            "pay_time": "VARCHAR", "finish_time": "VARCHAR", "ship_time": "VARCHAR", "exp_ship_time": "VARCHAR", "pay_amount": "VARCHAR",
             "post_amount": "VARCHAR", "tax_amount": "VARCHAR", "promotion_shop_amount": "VARCHAR",
             "promotion_platform_amount": "VARCHAR", "promotion_talent_amount": "VARCHAR",
             "promotion_pay_amount": "VARCHAR", "buyer_words": "VARCHAR", "seller_words": "VARCHAR",
@@ -52,7 +52,7 @@ moments as (
     select
         seq,
         list_transform(
-            [t.create_time, t.pay_time, t.ship_time, t.finish_time, t.update_time],
+            [t.create_time, t.pay_time, t.ship_time, t.finish_time, t.update_time, t.exp_ship_time],
             lambda s: case when try_cast(s as bigint) between 1 and 253402300799 then to_timestamp(try_cast(s as bigint)) end) as at,
         list_transform(
             coalesce(t.logistics_info, []),
@@ -156,6 +156,7 @@ select
     coalesce(list_min(m.parcels_at), m.at[3]) as shipped_at,
     if(t.order_status = '5' or t.main_status = '39', m.at[4], null) as completed_at,
     m.at[5] as updated_at,
+    m.at[6] as ship_by,
     'CNY' as currency,
     try_cast(list_sum(list_transform(l.items, lambda i: i.unit_price::decimal(28, 2) * i.quantity)) as decimal(18, 2)) as goods_amount,
     try_cast(list_sum(list_transform(l.items, lambda i: i.unit_price::decimal(28, 2) * i.quantity))

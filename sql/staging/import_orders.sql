@@ -17,7 +17,8 @@ with parsed as (
                 "goods_payable": "VARCHAR", "payable": "VARCHAR", "paid": "VARCHAR", "postage": "VARCHAR",
                 "tax": "VARCHAR", "discount": "VARCHAR", "shop_discount": "VARCHAR", "platform_discount": "VARCHAR",
                 "talent_discount": "VARCHAR", "payment_discount": "VARCHAR", "ordered_at": "VARCHAR", "paid_at": "VARCHAR",
-                "shipped_at": "VARCHAR", "completed_at": "VARCHAR", "phone": "VARCHAR", "zip": "VARCHAR",
+                "shipped_at": "VARCHAR", "completed_at": "VARCHAR", "phone": "VARCHAR", "id_number": "VARCHAR",
+                "ip": "VARCHAR", "zip": "VARCHAR",
                 "sku": "VARCHAR", "product_code": "VARCHAR", "product_name": "VARCHAR", "spec": "VARCHAR",
                 "currency": "VARCHAR", "payment_method": "VARCHAR", "name": "VARCHAR", "country": "VARCHAR",
                 "province": "VARCHAR", "city": "VARCHAR", "district": "VARCHAR", "town": "VARCHAR", "address": "VARCHAR",
@@ -189,6 +190,8 @@ heads as (
         list_any_value(list_transform(rows, lambda r: r.currency)) as currency,
         list_any_value(list_transform(rows, lambda r: r.name)) as name,
         list_any_value(list_transform(rows, lambda r: r.phone)) as phone,
+        list_any_value(list_transform(rows, lambda r: r.id_number)) as id_number,
+        list_any_value(list_transform(rows, lambda r: r.ip)) as ip,
         list_any_value(list_transform(rows, lambda r: r.country)) as country,
         list_any_value(list_transform(rows, lambda r: r.province)) as province,
         list_any_value(list_transform(rows, lambda r: r.city)) as city,
@@ -259,7 +262,7 @@ select
         name: if(d.name_hidden, null, h.name), phone: if(d.phone_hidden, null, h.phone),
         country: coalesce(h.country, if(p.t.currency = 'CNY', 'CN', null)), province: h.province, city: h.city,
         district: h.district, town: h.town, address: if(d.address_hidden, null, h.address), zip: h.zip,
-        id_number: null::varchar, email: null::varchar, ip: null::varchar, oaid: null::varchar,
+        id_number: h.id_number, email: null::varchar, ip: h.ip, oaid: null::varchar,
         tokens: if(d.name_hidden or d.phone_hidden or d.address_hidden, to_json({
             name: if(d.name_hidden, h.name, null), phone: if(d.phone_hidden, h.phone, null),
             address: if(d.address_hidden, h.address, null)})::varchar, null)

@@ -24,7 +24,7 @@ with parsed as (
                 "name": "VARCHAR", "item_price": "VARCHAR", "paid_price": "VARCHAR", "currency": "VARCHAR",
                 "voucher_amount": "VARCHAR", "voucher_platform": "VARCHAR", "voucher_seller": "VARCHAR",
                 "status": "VARCHAR", "return_status": "VARCHAR", "shipment_provider": "VARCHAR",
-                "tracking_code": "VARCHAR", "package_id": "VARCHAR", "updated_at": "VARCHAR", "payment_time": "VARCHAR",
+                "tracking_code": "VARCHAR", "package_id": "VARCHAR", "updated_at": "VARCHAR", "payment_time": "VARCHAR", "sla_time_stamp": "VARCHAR",
                 "order_type": "VARCHAR", "stage_pay_status": "VARCHAR", "buyer_id": "VARCHAR",
                 "need_cancel_confirm": "VARCHAR", "is_cancel_pending": "VARCHAR"}]
         }') as t
@@ -90,6 +90,8 @@ units as (
             package_id: nullif(u.package_id, ''), courier: nullif(u.shipment_provider, ''), tracking_no: nullif(u.tracking_code, ''),
             changed_at: case when regexp_matches(u.updated_at, '([+-]\d\d:?\d\d|Z)$')
                 then try_cast(regexp_replace(u.updated_at, '\s+([+-]\d\d:?\d\d)$', '\1') as timestamptz) end,
+            ship_by: case when regexp_matches(u.sla_time_stamp, '([+-]\d\d:?\d\d|Z)$')
+                then try_cast(regexp_replace(u.sla_time_stamp, '\s+([+-]\d\d:?\d\d)$', '\1') as timestamptz) end,
             paid_at: make_timestamptz(try_cast(regexp_extract(u.payment_time, '^\d{12,14}$') as bigint) * 1000),
             platform_product_id: u.product_id,
             platform_sku_id: u.sku_id
@@ -103,7 +105,7 @@ settled as (  -- a unit that came back, or never arrived, is done with once its 
         contested: i.cancel_asked or i.refund_status in ('requested', 'returning', 'refused', 'unknown'),
         untouched: i.refund_status = 'none',
         repaid: i.stage in ('closed', 'back') or i.refund_status = 'refunded',
-        changed_at: i.changed_at, paid_at: i.paid_at
+        changed_at: i.changed_at, paid_at: i.paid_at, ship_by: i.ship_by
     }) as units
     from units
 ),
@@ -131,7 +133,8 @@ states as (
         list_min(list_transform(list_filter(a.live, lambda u: u.stage = 'shipped' and u.untouched), lambda u: u.changed_at)) as shipped_at,
         case when len(list_filter(a.live, lambda u: u.stage <> 'completed')) = 0
             then list_max(list_transform(list_filter(a.live, lambda u: u.untouched), lambda u: u.changed_at)) end as completed_at,
-        len(list_filter(a.units, lambda u: u.stage in ('completed', 'after_sale'))) > 0 as reached_buyer
+        len(list_filter(a.units, lambda u: u.stage in ('completed', 'after_sale'))) > 0 as reached_buyer,
+        list_min(list_transform(a.live, lambda u: u.ship_by)) as ship_by
     from alive a
     join cleaned p using (seq)
 ),
@@ -174,6 +177,7 @@ select
     s.shipped_at,
     s.completed_at,
     p.updated_at,
+    s.ship_by,
     p.t.order_items[1].currency as currency,
     list_sum(list_transform(u.items, lambda i: i.unit_price))::decimal(18, 2) as goods_amount,
     list_sum(list_transform(u.items, lambda i: i.discount_amount))::decimal(18, 2) as discount_amount,

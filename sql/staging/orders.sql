@@ -28,5 +28,5 @@ select
         if(coalesce(len(items), 0) = 0, ['items'], []),
         if(len(list_filter(items, lambda i: i.sku is null and i.ship_quantity > 0)) > 0, ['sku'], [])
     ) as missing_fields,
-    platform_hold, source_seq, known_at, run_id
+    platform_hold, ship_by, source_seq, known_at, run_id
 from staging.typed_orders

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = Path(__file__).with_name("graph.txt")
-STAGES = ("shops", "raw", "staging", "quarantine", "pii", "core", "decision", "outbox", "mart", "dispatch")
+STAGES = ("shops", "raw", "staging", "quarantine", "pii", "core", "rules", "decision", "outbox", "mart", "dispatch")
 HEAVY = ("duckdb", "great_expectations", "pandas", "polars", "plotly", "pyarrow", "numpy", "httpx", "sqlglot")
 
 

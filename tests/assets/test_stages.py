@@ -7,6 +7,7 @@ from dagster import AssetKey
 
 from assets.core import SEQ_FROM, SEQ_TO
 from orderpipe import config, lake
+from orderpipe.lake import dictionary
 from orderpipe.platforms import PLATFORMS
 
 LAG = 900  # simulated seconds after which every platform shows what happened
@@ -23,6 +24,13 @@ def row_count(result, asset):
         event for event in result.get_asset_materialization_events() if event.asset_key == AssetKey(asset.split("/"))
     )
     return event.materialization.metadata["dagster/row_count"].value
+
+
+def metadata(result, asset):
+    """What the asset's only materialisation of the run tells."""
+    key = AssetKey(asset.split("/"))
+    (event,) = (event for event in result.get_asset_materialization_events() if event.asset_key == key)
+    return {name: value.value for name, value in event.materialization.metadata.items()}
 
 
 def checks(result):
@@ -75,6 +83,33 @@ def test_one_shop_with_a_revoked_token_turns_only_its_own_lane_red(world, run_jo
         ("taobao-hz", kind) for kind in PLATFORMS["taobao"].kinds
     }
     assert {told for (shop, _), told in lanes.items() if shop == "shopify-us"} == {("fresh", 0, False)}
+
+
+def test_a_broken_rule_file_turns_its_check_red_and_the_rules_in_force_go_on(world, run_job):
+    place(world, "taobao-hz")
+    tick = run_job("tick")
+    assert metadata(tick, "rules/routing")["why"] == "as shipped"
+    assert metadata(tick, "rules/routing")["file_differs"] is False
+    for name in dictionary.tables():
+        if name.startswith("decision."):
+            assert row_count(tick, name.replace(".", "/")) == query(f"SELECT count(*) FROM {name}")[0][0], name
+    assert row_count(tick, "decision/routes") == 3
+
+    version = metadata(tick, "rules/routing")["version"]
+    folder = config.load().config_dir / "rules"
+    for name, old, new in (("routing", "warehouse: FS", "warehouse: XX"), ("stock", "suspend_at: 5", "suspend_at: 4")):
+        text = (folder / f"{name}.yaml").read_text("utf-8")
+        assert old in text
+        (folder / f"{name}.yaml").write_text(text.replace(old, new), "utf-8")
+
+    place(world, "taobao-hz")
+    tick = run_job("tick")
+    assert tick.success
+    red = {asset: check.description for (asset, _), check in checks(tick).items() if not check.passed}
+    assert list(red) == ["rules/routing"] and "unknown warehouse 'XX'" in red["rules/routing"]
+    assert metadata(tick, "rules/stock")["file_differs"] is True
+    assert metadata(tick, "rules/routing")["version"] == version
+    assert query("SELECT count(*), any_value(rule_version) FROM decision.routes") == [(6, version)]
 
 
 def test_one_shop_is_pulled_by_materialising_its_lane(world, instance):

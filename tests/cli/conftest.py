@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -119,6 +120,34 @@ def orderpipe(terminal) -> Terminal:
     fill(settings, LATER_KNOWN, "order", trade("1001", "2026-11-09 12:30:00", "13812345678", **shipped))
     fill(settings, LATER_KNOWN, "refund", case("91", "1001", "2026-11-09 12:40:00"))
     return one
+
+
+@pytest.fixture(scope="session")
+def ruled(terminal, tmp_path_factory) -> Callable[[], tuple[Terminal, config.Settings]]:
+    """ruled(): a terminal on a home and a configuration of its own, and its settings. Three orders were decided by the
+    rules as shipped: 2001 by east_no_glass, 2002 with glass and a gift by fragile, 2003 held for its vague address."""
+
+    def make() -> tuple[Terminal, config.Settings]:
+        folder = tmp_path_factory.mktemp("ruled") / "config"
+        shutil.copytree(config.ROOT / "config", folder)
+        one = terminal(ORDERPIPE_PII_KEY=KEY, ORDERPIPE_CONFIG=str(folder))
+        settings = config.Settings(config.Home(one.home), folder, {"ORDERPIPE_PII_KEY": KEY})
+        fill(settings, FIRST_KNOWN, "order", *_RULED)
+        return one, settings
+
+    return make
+
+
+def _line(number: str, sku: str, amount: str) -> dict[str, Any]:
+    line = {"oid": int(number + "01"), "outer_sku_id": sku, "price": amount, "num": 1, "divide_order_fee": amount}
+    return {"total_fee": amount, "payment": amount, "orders": {"order": [line]}}
+
+
+_RULED = (
+    trade("2001", "2026-11-09 10:05:00", "13812345678"),
+    trade("2002", "2026-11-09 10:06:00", "13912345678", **_line("2002", "GLS-WINE-2", "500.00")),
+    trade("2003", "2026-11-09 10:07:00", "13712345678", receiver_address="菜鸟驿站旁"),
+)
 
 
 @pytest.fixture

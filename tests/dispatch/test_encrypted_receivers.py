@@ -24,7 +24,7 @@ def row(platform="pinduoduo", oaid="oaid-1", tokens=TOKENS):
              "paid_amount", "name", "phone", "province", "city", "district", "town", "address", "zip", "buyer_message",
              "seller_memo", "weight_kg", "shop_id")  # fmt: skip
     known = {
-        "order_id": 7,
+        "parcel_id": "7",
         "platform": platform,
         "platform_order_no": "211213-1",
         "warehouse_id": "HZ",

@@ -128,7 +128,8 @@ class Hub:
             effects = receipts[receiver]
             assert sum(effect["duplicates"] for effect in effects) == 0
             ledger = self.rows(
-                f"SELECT 'OP' || order_id AS key, status, attempts FROM outbox.instructions WHERE kind = '{kind}'"
+                f"""SELECT 'OP' || (params->>'parcel_id') AS key, status, attempts FROM outbox.instructions
+                    WHERE kind = '{kind}'"""
             )
             held = {effect["key"] for effect in effects}
             acknowledged = {row["key"] for row in ledger if row["status"] == "acknowledged"}
@@ -143,11 +144,20 @@ class Hub:
         sent = {
             row["platform_order_no"]
             for row in self.rows(
-                """SELECT o.platform_order_no FROM outbox.instructions i JOIN core.orders o USING (order_id)
+                """SELECT o.platform_order_no FROM outbox.instructions i
+                   JOIN decision.parcels p ON p.parcel_id = (i.params->>'parcel_id')
+                   JOIN core.orders o ON o.order_id = p.order_id
                    WHERE i.kind = 'pick_order' AND i.status = 'acknowledged'"""
             )
         }
-        return {order["platform_order_no"] for order in self.settled() if _may_ship(order)} - sent
+        waiting = {  # for a person, because a rule says so
+            row["platform_order_no"]
+            for row in self.rows(
+                """SELECT o.platform_order_no FROM core.orders o JOIN decision.risk_flags f USING (order_id)
+                   WHERE o.hold_status = 'review' AND f.action = 'review'"""
+            )
+        }
+        return {order["platform_order_no"] for order in self.settled() if _may_ship(order)} - sent - waiting
 
 
 def _may_ship(order: dict[str, Any]) -> bool:

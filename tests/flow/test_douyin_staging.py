@@ -162,6 +162,12 @@ def test_the_documented_order_in_the_common_form(typed):
     ]  # fmt: skip
 
 
+def test_the_platforms_deadline_is_told_where_there_is_one(typed):
+    promised = ORDER["pay_time"] + 48 * 3600
+    rows = typed("order", *(order(exp_ship_time=value) for value in (promised, 0, None, 10**40)))
+    assert [row["ship_by"] for row in rows] == [datetime.fromtimestamp(promised, UTC), None, None, None]
+
+
 def test_every_state_has_its_word(typed):
     unpaid = {"pay_time": 0}
     given = {

@@ -296,6 +296,14 @@ def test_a_time_is_read_in_every_way_it_is_written_but_never_guessed(typed):
     assert (without_zone["ordered_at"], without_zone["updated_at"]) == (None, None)
 
 
+def test_the_deadline_is_the_earliest_of_the_units_that_still_count(typed):
+    late, early = {"sla_time_stamp": "2026-09-24T23:59:59+08:00"}, {"sla_time_stamp": "2026-09-23 23:59:59 +0800"}
+    cancelled, guessed = {**early, "status": "canceled"}, {"sla_time_stamp": "2026-09-22 23:59:59"}
+    rows = typed("order", order([late, early, late]), order([late, cancelled, {}]), order([guessed]), order())
+    day = [row["ship_by"] and row["ship_by"].astimezone(UTC).isoformat() for row in rows]
+    assert day == ["2026-09-23T15:59:59+00:00", "2026-09-24T15:59:59+00:00", None, None]
+
+
 PLACES = [
     ({"country": "Malaysia", "address5": "47301"}, ("MY", None)),
     ({"country": "singapore", "address5": "Bedok"}, ("SG", "Bedok")),

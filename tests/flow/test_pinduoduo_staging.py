@@ -154,6 +154,13 @@ def test_times_are_instants_and_the_number_keeps_its_dash(states):
     assert pooled(pool, list(STATES).index("shipped"))["completed_at"] is None
 
 
+def test_the_platforms_deadline_is_told_where_there_is_one(pool):
+    given = ("2026-11-11 07:00:21", "", "0000-00-00 00:00:00", "absent")
+    rows = typed(pool, *(order(900 + n, last_ship_time=text) for n, text in enumerate(given)))
+    assert [row["ship_by"] for row in rows] == [datetime(2026, 11, 10, 23, 0, 21, tzinfo=UTC), None, None, None]
+    assert pooled(pool, 900)["ship_by"] == datetime(2026, 11, 10, 23, 0, 21, tzinfo=UTC)
+
+
 def test_a_deposit_counts_as_paid_before_the_rest(states):
     pool, _ = states
     paid = {name: pooled(pool, n)["paid_amount"] for n, name in enumerate(STATES) if "deposit" in name}

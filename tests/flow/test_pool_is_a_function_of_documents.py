@@ -147,7 +147,7 @@ CONTENT = {
     "core.order_versions": "* EXCLUDE (source_seq)",
     "core.order_events": "* EXCLUDE (source_seq)",
     "decision.routes": "* EXCLUDE (source_seq)",
-    "vault.pii.contacts": "* EXCLUDE (source_seq, receiver_seq, tokens_seq)",
+    "vault.pii.contacts": "* EXCLUDE (source_seq, receiver_seq, tokens_seq, place_seq)",
 }
 
 

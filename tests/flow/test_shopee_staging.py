@@ -186,6 +186,12 @@ def test_times_are_instants_and_ids_keep_every_digit(states):
     assert [line["sku"] for line in lines] == ["CUP-500-BL", "LAMP-01"]
 
 
+def test_the_platforms_deadline_is_told_where_there_is_one(pool):
+    given = (T0 + 3 * 86400, 0, None, "absent")
+    rows = typed(pool, *(order(900 + n, ship_by_date=value) for n, value in enumerate(given)))
+    assert [row["ship_by"] for row in rows] == [datetime.fromtimestamp(T0 + 3 * 86400, UTC), None, None, None]
+
+
 def test_pieces_that_left_or_went_back_do_not_ship(states):
     pool, _ = states
     rows = pool.rows("SELECT * FROM core.order_items JOIN core.orders USING (order_id) ORDER BY line_no")

@@ -48,6 +48,10 @@ GOOD = {
         "listing_id": "a1", "platform": "taobao", "platform_product_id": "61", "sku": "CUP", "price": Decimal("9.90"),
         "currency": "CNY", "stock": 5, "status": "listed", "updated_at": NOON, "known_at": NOON + timedelta(minutes=9),
     },
+    "stock": {
+        "stock_id": "a1", "warehouse_id": "HZ", "sku": "CUP", "on_hand": 7, "available": 5, "locked": 2, "defective": 0,
+        "updated_at": NOON, "known_at": NOON + timedelta(minutes=9),
+    },
 }  # fmt: skip
 
 # What is wrong → the columns that make it so. Missing values are added below, one for every column a rule forbids null.
@@ -90,13 +94,19 @@ DEFECTS = {
         "price_negative": {"price": Decimal("-0.01")},
         "stock_negative": {"stock": -1},
     },
+    "stock": {
+        "updated_at_absurd": {"updated_at": datetime(2004, 12, 31, 23, 59, 59, tzinfo=UTC)},
+        "updated_in_the_future": {"updated_at": NOON + timedelta(days=1, minutes=9, seconds=1)},
+        "available_negative": {"available": -1},
+        "locked_negative": {"locked": -1},
+    },
 }
 REPEATED = {
     "orders": "order_version_repeated",
     "order_items": "line_repeated",
     "refunds": "refund_version_repeated",
     "products": "listing_repeated",
-}
+}  # a document of stock is one row
 SHIPPED = {name: suite.load(SUITES / f"{name}.yaml") for name in GOOD}
 for name, shipped in SHIPPED.items():
     DEFECTS[name] |= {
@@ -154,10 +164,11 @@ def flagged_by_gx(name, batch, rules=None):
 
 def planted(name):
     """A row per kind of defect, source_seq from 1 on; and the rules by source_seq."""
-    rules = [*DEFECTS[name], REPEATED[name]]
-    key = {"refunds": "refund_id", "products": "listing_id"}.get(name, "order_id")
+    rules = [*DEFECTS[name], *([REPEATED[name]] if name in REPEATED else [])]
+    key = {"refunds": "refund_id", "products": "listing_id", "stock": "stock_id"}.get(name, "order_id")
+    keys = [f"L{n}" if isinstance(GOOD[name][key], str) else 100 + n for n in range(1, len(rules) + 1)]
     rows = [
-        {**GOOD[name], key: f"L{n}" if name == "products" else 100 + n, **DEFECTS[name].get(rule, {}), "source_seq": n}
+        {**GOOD[name], key: keys[n - 1], **DEFECTS[name].get(rule, {}), "source_seq": n}
         for n, rule in enumerate(rules, 1)
     ]
     return [*rows, rows[-1]], dict(enumerate(rules, 1))
@@ -186,6 +197,7 @@ def test_a_defect_breaks_no_rule_but_its_own(name):
         "order_items": {"line_does_not_add_up", "ship_more_than_ordered"},
         "refunds": set(),
         "products": set(),
+        "stock": set(),
     }[name]
     rows, expected = planted(name)
     for rule, seq in flagged_by_sql(name, arrow(name, rows)):

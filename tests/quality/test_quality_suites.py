@@ -134,7 +134,7 @@ def test_a_wrong_expression_names_its_line(load):
         load(expectation=BETWEEN, arguments="{expression: a / b, min_value: 0}")
 
 
-@pytest.mark.parametrize("name", ["orders", "order_items", "refunds", "products"])
+@pytest.mark.parametrize("name", ["orders", "order_items", "refunds", "products", "stock"])
 def test_shipped_suites_ask_only_columns_of_their_table(name):
     columns = {*table(f"core.{name}").columns, "known_at"}
     rules = suite.load(SUITES / f"{name}.yaml", columns).rules
@@ -157,4 +157,4 @@ def test_an_unknown_status_is_kept_and_only_reported():
 
 
 def test_the_folder_is_read_by_table():
-    assert list(suite.load_all(SUITES)) == ["order_items", "orders", "products", "refunds"]
+    assert list(suite.load_all(SUITES)) == ["order_items", "orders", "products", "refunds", "stock"]
