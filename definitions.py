@@ -3,6 +3,7 @@
 from dagster import Definitions, in_process_executor
 
 from assets import jobs
+from assets.backtest import backtest
 from assets.core import pool
 from assets.decision import decide
 from assets.imports import imports
@@ -22,9 +23,18 @@ from sensors.schedules import tick_schedule
 from sensors.sweeps import sweep, sweep_schedules
 
 defs = Definitions(
-    assets=[pull, imports, reviews, wms_stock, pool, rules, decide, guard, *marts, *senders],
+    assets=[pull, imports, reviews, wms_stock, pool, rules, decide, guard, backtest, *marts, *senders],
     asset_checks=[expectations],
-    jobs=[jobs.tick, jobs.import_files, *jobs.dispatch.values(), jobs.quality, sweep, housekeeping, maintenance],
+    jobs=[
+        jobs.tick,
+        jobs.import_files,
+        *jobs.dispatch.values(),
+        jobs.quality,
+        jobs.backtest,
+        sweep,
+        housekeeping,
+        maintenance,
+    ],
     schedules=[tick_schedule, *sweep_schedules, housekeeping_schedule, maintenance_schedule],
     sensors=[*dispatch_sensors, inbox_sensor, quality_sensor, failure_sensor],
     resources={"hub": Hub()},

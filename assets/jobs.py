@@ -2,6 +2,7 @@
 
 from dagster import AssetSelection, define_asset_job
 
+from assets.backtest import backtest as backtest_asset
 from assets.core import pool
 from assets.decision import decide
 from assets.imports import imports
@@ -45,5 +46,12 @@ quality = define_asset_job(
     "quality",
     AssetSelection.checks(expectations),
     description="质量检查 · Great Expectations on the batch of a tick.",
+    run_tags={MAX_RUNTIME: "840", PRIORITY: "0"},
+)
+
+backtest = define_asset_job(
+    "backtest",
+    AssetSelection.assets(backtest_asset),
+    description="规则回测 · Try edited rule files on past orders. Writes nothing to the lake.",
     run_tags={MAX_RUNTIME: "840", PRIORITY: "0"},
 )

@@ -23,13 +23,13 @@ from assets.resources import Hub
 from orderpipe.rules.purposes import Purpose, general
 
 CHECK = "examples_hold"
-_KEYS = {name: AssetKey(["rules", name]) for name in general()}
+KEYS = {name: AssetKey(["rules", name]) for name in general()}
 TABLES = ("decision.rule_versions", "decision.rule_activations")
 
 
 def _spec(purpose: Purpose) -> AssetSpec:
     return AssetSpec(
-        _KEYS[purpose.name],
+        KEYS[purpose.name],
         group_name="rules",
         kinds={"yaml"},
         owners=OWNERS,
@@ -41,7 +41,7 @@ def _spec(purpose: Purpose) -> AssetSpec:
 def _check(purpose: Purpose) -> AssetCheckSpec:
     return AssetCheckSpec(
         CHECK,
-        asset=_KEYS[purpose.name],
+        asset=KEYS[purpose.name],
         description="规则文件可用 · The file can be read, and its examples are decided as they say. While it cannot be "
         "activated, the rules in force go on.",
     )
@@ -49,7 +49,7 @@ def _check(purpose: Purpose) -> AssetCheckSpec:
 
 @multi_asset(
     name="rules",
-    specs=[*map(_spec, general().values()), *(table_spec(name, _KEYS.values()) for name in TABLES)],
+    specs=[*map(_spec, general().values()), *(table_spec(name, KEYS.values()) for name in TABLES)],
     check_specs=[*map(_check, general().values())],
     pool="lake",
     retry_policy=RetryPolicy(max_retries=1, delay=10),
@@ -67,7 +67,7 @@ def rules(context: AssetExecutionContext, hub: Hub) -> Iterator[MaterializeResul
     for one in standings:
         since = newest[one.purpose]
         yield MaterializeResult(
-            asset_key=_KEYS[one.purpose],
+            asset_key=KEYS[one.purpose],
             metadata={
                 "version": since.rule_version,
                 "rules": len(active[one.purpose].rules),
@@ -78,7 +78,7 @@ def rules(context: AssetExecutionContext, hub: Hub) -> Iterator[MaterializeResul
             },
             check_results=[
                 AssetCheckResult(
-                    asset_key=_KEYS[one.purpose], check_name=CHECK, passed=not one.problem,
+                    asset_key=KEYS[one.purpose], check_name=CHECK, passed=not one.problem,
                     severity=AssetCheckSeverity.WARN,
                     description=one.problem or None,
                 )

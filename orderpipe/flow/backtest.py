@@ -16,7 +16,7 @@ from orderpipe.config import Settings
 from orderpipe.errors import OrderpipeError
 from orderpipe.flow import activation, judging
 from orderpipe.lake import models, open_workbench
-from orderpipe.lake.reference import load_reference
+from orderpipe.lake.reference import load_reference, load_warehouses
 from orderpipe.rules.compile import rules_sql
 from orderpipe.rules.language import RuleSet, restore
 from orderpipe.rules.purposes import FIRST
@@ -83,6 +83,7 @@ def backtest(
         in_force = restore(texts[purpose.name], purpose)
         report = BacktestReport(purpose.name, in_force.version, candidate.version, since, until)
         load_reference(con, settings)
+        load_warehouses(con, settings)
         say("gathering facts")
         facts = _facts(con, purpose.name, since, until)
         for rules, side in ((in_force, "before"), (candidate, "after")):
@@ -189,6 +190,13 @@ _TOTALS = {
         "赠品件数": "SELECT sum(quantity) FROM work.{side}_judged",
         "赠品成本（元）": """SELECT sum(g.cost_cny * j.quantity)
                             FROM work.{side}_judged j JOIN ref.goods g ON g.sku = j.gift""",
+    },
+    "stock": {
+        "现在会下架的商品数": """SELECT count(*) FROM work.{side}_judged j
+                                  JOIN (SELECT sku, sum(on_hand) AS n FROM core.stock GROUP BY sku) s USING (sku)
+                                  LEFT JOIN (SELECT sku, sum(quantity) AS n FROM decision.reserved GROUP BY sku) r
+                                         USING (sku)
+                                  WHERE s.n - coalesce(r.n, 0) <= j.suspend_at""",
     },
     "ship_by": {
         "超时订单数": """SELECT count(*) FROM work.{side}_judged j JOIN core.orders o USING (order_id)

@@ -111,6 +111,14 @@ def test_a_broken_rule_file_turns_its_check_red_and_the_rules_in_force_go_on(wor
     assert metadata(tick, "rules/routing")["version"] == version
     assert query("SELECT count(*), any_value(rule_version) FROM decision.routes") == [(6, version)]
 
+    # The file that can be read is tried on what was decided; nothing is decided by it.
+    path = folder / "routing.yaml"
+    path.write_text(path.read_text("utf-8").replace("warehouse: XX", "warehouse: HZ"), "utf-8")
+    tried = run_job("backtest")
+    assert metadata(tried, "rules/backtest")["routing: judged"] == 6
+    assert metadata(tried, "rules/backtest")["stock: changed"] > 0
+    assert query("SELECT count(*), any_value(rule_version) FROM decision.routes") == [(6, version)]
+
 
 def test_one_shop_is_pulled_by_materialising_its_lane(world, instance):
     from dagster import materialize

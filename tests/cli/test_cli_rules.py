@@ -254,3 +254,27 @@ def test_a_blacklist_key_is_the_one_of_the_orders_and_is_never_an_argument(lived
         assert done.returncode == 1 and "—" in done.stderr
         assert not written or written not in done.stdout + done.stderr.replace("address", "")
     assert orderpipe("rules", "blacklist-key", "phone", "13812345678").returncode == 2
+
+
+def test_a_backtest_says_what_would_move_and_at_what_cost_and_writes_nothing(lived):
+    orderpipe, settings = lived
+    path = edit(settings, "routing", "[{any_fragile: {eq: true}}, {any_glass: {eq: true}}]}\n    then: {warehouse: FS}",
+                "[{any_fragile: {eq: true}}, {any_glass: {eq: true}}]}\n    then: {warehouse: HZ}",
+                to="routing-near.yaml")  # fmt: skip
+    text = path.read_text("utf-8").split("\nexamples:")[0]
+    path.write_text(text, "utf-8")
+    period = ("--from", "2026-11-09T00:00:00", "--to", "2026-11-10T00:00:00")
+    found = orderpipe.json("rules", "backtest", str(path), *period)
+    assert (found["rows"], found["changed"], found["moves"]) == (3, 1, [["FS", "HZ", 1]])
+    (moved,) = found["listed"]
+    assert (moved["platform_order_no"], moved["before"], moved["after"]) == ("2002", "FS", "HZ")
+    freight = next(total for total in found["totals"] if total["name"].startswith("运费"))
+    assert freight["before"] != freight["after"]
+    told = orderpipe("rules", "backtest", str(path), *period)
+    assert told.returncode == 0 and "1 of 3 would be judged otherwise" in told.stdout
+    assert orderpipe.json("rules", "backtest", "routing", *period)["changed"] == 0
+    decisions = orderpipe.json("rules", "explain", "2002")["decisions"]
+    decided = {one["table"].removeprefix("decision."): one for one in decisions}
+    assert decided["routes"]["rule_id"] == "fragile"
+    wrong = orderpipe("rules", "backtest", "routing", "--from", period[3], "--to", period[1])
+    assert wrong.returncode == 1 and "ends before it begins" in wrong.stderr

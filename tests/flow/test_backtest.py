@@ -7,6 +7,7 @@ import pytest
 
 from orderpipe.flow import activation
 from orderpipe.flow.backtest import backtest
+from orderpipe.rules.purposes import NAMES
 
 FRAGILE = "{any: [{any_fragile: {eq: true}}, {any_glass: {eq: true}}]}\n    then: {warehouse: FS}"
 OFTEN = "{all: [{id_orders_30d: {gt: 3}}]}"
@@ -96,3 +97,13 @@ def test_a_backtest_is_what_running_those_days_gives(lived, rules_config, state,
         assert parcels.after == sum(1 + after[order].count("+") for order in early)
     run_under(rules_config())
     assert decided() == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rules_beside_themselves_change_nothing(lived, rules_config, state, name):
+    since = state("1").ordered - timedelta(days=1)
+    same = activation.read(lived.settings, name, rules_config() / "rules" / f"{name}.yaml")
+    report = backtest(lived.settings, same, since, since + timedelta(days=2))
+    assert (report.changed, report.moves, report.listed) == (0, [], [])
+    assert all(total.before == total.after for total in report.totals)
+    assert report.rows > 0 or name == "stock"
