@@ -37,13 +37,17 @@ _TABLES = {"holidays": "calendar"}  # where the table is not called as the file
 def load_reference(con, settings: Settings) -> None:
     """Fill a table of `ref` from each of these files; of holidays.csv it is ref.calendar. IP ranges come by themselves.
 
-    Raises ConfigError with file, line and remedy.
+    A file is read once per connection and state of the file. Raises ConfigError with file, line and remedy.
     """
     for name in _FILES:
-        table = _read(settings.config_dir / f"{name}.csv", name)
-        con.register("reference_file", table)
+        path = settings.config_dir / f"{name}.csv"
+        stamp = _stamp(path)
+        if stamp and con.execute(f"SELECT getvariable('file_{name}')").fetchone() == (stamp,):
+            continue
+        con.register("reference_file", _read(path, name))
         con.execute(f"CREATE OR REPLACE TABLE ref.{_TABLES.get(name, name)} AS SELECT * FROM reference_file")
         con.unregister("reference_file")
+        con.execute(f"SET VARIABLE file_{name} = $1", [stamp])
 
 
 def load_warehouses(con, settings: Settings) -> None:
@@ -62,7 +66,7 @@ def load_ip_ranges(con, settings: Settings) -> None:
     Raises ConfigError with file, line and remedy.
     """
     path = settings.config_dir / "ip_ranges.csv"
-    stamp = f"{path}|{path.stat().st_mtime_ns}|{path.stat().st_size}" if path.exists() else None
+    stamp = _stamp(path)
     if stamp and con.execute("SELECT getvariable('ip_ranges')").fetchone() == (stamp,):
         return
     import duckdb  # here, because whoever reads the command line's help need not load an engine
@@ -94,6 +98,14 @@ def load_ip_ranges(con, settings: Settings) -> None:
     if wrong:
         raise ConfigError(wrong[1], where=f"{path}:{wrong[0]}", remedy="mend the line, or cut one of the ranges")
     con.execute("SET VARIABLE ip_ranges = $1", [stamp])
+
+
+def _stamp(path: Path) -> str | None:
+    """What tells one state of a file from another; None when there is no file."""
+    if not path.exists():
+        return None
+    state = path.stat()
+    return f"{path}|{state.st_mtime_ns}|{state.st_size}"
 
 
 def _read_header(path: Path, columns: Iterable[str]) -> None:

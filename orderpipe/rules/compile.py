@@ -10,6 +10,8 @@ from orderpipe.rules.fields import Field
 from orderpipe.rules.language import UNMATCHED, Group, RuleSet, Test, asked
 from orderpipe.rules.purposes import FIRST, Outcome
 
+_KEPT = 64
+_compiled: dict[tuple[str, tuple[str, ...], str], str] = {}  # a version always gives the same statement
 _SQL_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "boolean": "BOOLEAN"}
 
 
@@ -21,7 +23,13 @@ def rules_sql(rules: RuleSet, table: str) -> str:
     a row per row of the table, rule_id `unmatched` and no outcome when none matches, facts those any rule asks. Where
     every match counts: a row per row and rule that matches (of a tier the first only), facts those this rule asks.
     """
-    return (_first if rules.purpose.mode == FIRST else _every)(rules, table).sql(dialect="duckdb", pretty=True)
+    wanted = (rules.version, rules.purpose.key, table)
+    if wanted not in _compiled:
+        if len(_compiled) >= _KEPT:
+            _compiled.clear()
+        made = (_first if rules.purpose.mode == FIRST else _every)(rules, table)
+        _compiled[wanted] = made.sql(dialect="duckdb", pretty=True)
+    return _compiled[wanted]
 
 
 def _first(rules: RuleSet, table: str) -> exp.Select:

@@ -60,7 +60,7 @@ def configured_rules(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     histories=st.lists(
         st.lists(st.integers(0, 12) | st.sampled_from([29, 30, 31]), min_size=STEPS, max_size=STEPS),
