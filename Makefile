@@ -1,4 +1,5 @@
-# Two commands matter: `make up` starts everything, `make test` checks everything. Both set up .venv on their own.
+# Two commands matter: `make up` starts everything, `make test` checks it (`make test-all` at greater length). Both set up
+# .venv on their own.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
@@ -9,12 +10,15 @@ PYTEST_ARGS ?= -n auto --dist worksteal
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: up test lint install clean
+.PHONY: up test test-all lint install clean
 
 up: $(STAMP)
 	@$(BIN)/orderpipe up
 
 test: lint
+	$(BIN)/pytest $(PYTEST_ARGS) -m "not long"
+
+test-all: lint
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(STAMP)

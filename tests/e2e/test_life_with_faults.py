@@ -31,6 +31,7 @@ WRITE_FAULTS = [
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [11])
 def test_after_hours_of_life_with_faults_nothing_is_missing_wrong_or_twice(hub, seed):
     hub = hub(seed=seed, orders_per_hour=30, history=3, pace=4)

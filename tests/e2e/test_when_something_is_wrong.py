@@ -76,8 +76,7 @@ def test_a_dead_platform_is_reported_and_caught_up_with(living):
     _healed(living)
 
 
-@pytest.mark.parametrize("where", ["taobao", "shopify"])
-@pytest.mark.parametrize("kind", ["truncated_body", "malformed_json"])
+@pytest.mark.parametrize(("kind", "where"), [("truncated_body", "shopify"), ("malformed_json", "taobao")])
 def test_a_broken_page_keeps_the_window_open_until_it_reads_well(living, where, kind):
     shop = {"taobao": "taobao-hz", "shopify": "shopify-us"}[where]
     living.sandbox.fault(where, kind, times=1000)

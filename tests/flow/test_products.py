@@ -208,6 +208,7 @@ def test_products_of_two_shops_and_of_one_number_stay_apart(pool, item, product)
     assert len(pool.rows("SELECT DISTINCT listing_id FROM core.products")) == 2
 
 
+@pytest.mark.long
 def test_the_table_is_a_function_of_the_documents_in_any_order_and_bite(new_pool, item, product, tmp_path):
     documents = [
         item(10, {1: 5, 2: 5}),

@@ -447,6 +447,7 @@ ACTIONS = ("approve", "reject", "late reject", "readdress", "readdress 2", None)
 
 
 # A number is drawn and not the plan itself: an example takes seconds, and the first one would always be the simplest.
+@pytest.mark.long
 @settings(
     max_examples=1, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
 )

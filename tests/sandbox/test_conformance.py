@@ -154,6 +154,7 @@ def test_orderpipe_loses_nothing(sandbox, orderpipe):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_orderpipe_loses_nothing_on_two_platforms_at_once(sandbox, orderpipe):
     world = sandbox()
     settings = orderpipe(world)
