@@ -29,6 +29,9 @@ def main() -> None:
     parser.add_argument(
         "--shops", type=lambda text: text.split(","), metavar="ID,…", help="only these shops (default: all)"
     )
+    parser.add_argument(
+        "--callback-url", default="", metavar="URL", help="where the warehouse reports to (default: nowhere)"
+    )
     parser.add_argument("--env", action="store_true", help="print the credentials as NAME=value lines and stop")
     chosen = parser.parse_args()
     if chosen.env:
@@ -47,6 +50,7 @@ def main() -> None:
         start=chosen.start,
         goods=chosen.goods,
         shops=chosen.shops,
+        callback_url=chosen.callback_url,
     )
 
 

@@ -22,6 +22,7 @@ from orderpipe.sandbox import (
     lazada,
     pinduoduo,
     qimen,
+    settlements,
     shopee,
     shopify,
     shopify_rest,
@@ -40,7 +41,7 @@ PLATFORMS = (taobao, pinduoduo, douyin, jd, shopee, lazada, shopify, shopify_res
 def build(world: World) -> Starlette:
     """The web application over a world."""
     served = [route for module in PLATFORMS for route in module.routes(world)]
-    controls = [*control.routes(world, PLATFORMS), *conformance(world, PLATFORMS)]
+    controls = [*control.routes(world, PLATFORMS), *settlements.routes(world), *conformance(world, PLATFORMS)]
 
     async def index(request: Request) -> HTMLResponse:
         shops = "".join(
@@ -69,14 +70,15 @@ def serve(
     start: datetime | None = None,
     goods: str | Path = "config/goods.csv",
     shops: Collection[str] | None = None,
+    callback_url: str = "",
     quiet: bool = False,
 ) -> None:
     """Run until SIGTERM or SIGINT; both stop at once, also in the middle of a hanging request.
 
     port 0 takes a free one. rate: simulated seconds per real second, 0 for a stepped clock. history_hours: past life
     lived through before the first request. pace: speed of an order's life. start: first reading of the clock (UTC
-    where it has no offset; None for now). shops: ids of the shops that exist; None for all. Prints one line with the
-    address when it listens, unless quiet.
+    where it has no offset; None for now). shops: ids of the shops that exist; None for all. callback_url: root of the
+    application the warehouse reports to. Prints one line with the address when it listens, unless quiet.
     Raises OSError or ValueError when the goods master cannot be read or a shop is unknown.
     """
     clock = Clock(time.time() if start is None else epoch(start), rate)
@@ -88,6 +90,7 @@ def serve(
         orders_per_hour=orders_per_hour,
         pace=pace,
         shops=shops,
+        callback_url=callback_url,
     )
     config = uvicorn.Config(
         build(world),

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from orderpipe.sandbox import life, truth
+from orderpipe.sandbox import life, truth, warehouse_orders, warehouse_reports
 from orderpipe.sandbox.clock import iso, parse_iso
 from orderpipe.sandbox.faults import TRANSPORT
 from orderpipe.sandbox.gateway import decode, encode
@@ -147,9 +147,12 @@ def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
 
     def set_stock(request: Request, asked: dict[str, Any]) -> Any:
         try:
-            world.stock[asked["warehouse"]][asked["sku"]][0] = int(asked["quantity"])
+            shelf, quantity = world.stock[asked["warehouse"]][asked["sku"]], int(asked["quantity"])
         except KeyError as error:
             raise Mistake(f"not in this world: {error}") from None
+        change, shelf[0] = quantity - shelf[0], quantity
+        if asked.get("report") and change:
+            warehouse_reports.report_stock(world, asked["warehouse"], asked["sku"], change)
         return read_stock(request, asked)
 
     def read_stock(request: Request, asked: dict[str, Any]) -> Any:
@@ -175,6 +178,22 @@ def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
         return [
             {"shop_id": shop_id, "product_id": product_id, "listed": False}
             for shop_id, product_id in sorted(world.delisted)
+        ]
+
+    def callbacks(request: Request, asked: dict[str, Any]) -> Any:
+        return world.postman.describe()
+
+    def handovers(request: Request, asked: dict[str, Any]) -> Any:
+        return [
+            {
+                "code": effect.key,
+                "at": effect.facts["handed_over_at"],
+                "tracking": effect.facts["tracking"],
+                "orders": effect.facts["platform_orders"],
+                "refunds_before": effect.facts["refund_landed_before_handover"],
+            }
+            for effect in world.receipts.of(warehouse_orders.NAME)
+            if "handed_over_at" in effect.facts
         ]
 
     def receipts(request: Request, asked: dict[str, Any]) -> Any:
@@ -219,6 +238,8 @@ def routes(world: World, platforms: tuple[ModuleType, ...]) -> list[Route]:
         ("GET", "/truth/orders", orders),
         ("GET", "/truth/listings", listings),
         ("GET", "/receipts", receipts),
+        ("GET", "/handovers", handovers),
+        ("GET", "/callbacks", callbacks),
         ("GET", "/personal", personal),
         ("GET", "/credentials", credentials),
         ("POST", "/credentials", change_credentials),

@@ -28,6 +28,7 @@ FIXED = {
     "WMS_CUSTOMER_ID": "c1700000001",
     "KUAIDI100_KEY": "SandboxKey001",
     "KUAIDI100_SECRET": "sandboxKuaidiSecret001",
+    "KUAIDI100_CUSTOMER": "SandboxCustomer001",
     "DINGTALK_ACCESS_TOKEN": "sandbox-dingtalk-0123456789abcdef",
     "DINGTALK_SECRET": "SECsandbox0123456789abcdef",
 }

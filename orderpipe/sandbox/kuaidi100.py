@@ -1,24 +1,23 @@
-"""Kuaidi100 electronic waybills: a number per call, unless reorder=false and an orderId name an earlier one."""
+"""Kuaidi100: electronic waybills, a number per call unless reorder=false and an orderId name an earlier one; tracking
+by question and by subscription."""
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from starlette.routing import Route
 
-from orderpipe.sandbox import truth
+from orderpipe.sandbox import couriers, truth
 from orderpipe.sandbox.clock import iso
+from orderpipe.sandbox.couriers import NAME, Desk, Label, Subscription, journey_of
 from orderpipe.sandbox.gateway import Answer, Call, decode, door, same
 from orderpipe.sandbox.model import Order
-from orderpipe.sandbox.receipts import Effect
 from orderpipe.sandbox.world import World
 
-NAME = "kuaidi100"
-FAULTS = frozenset({"business_busy", "throttle"})
+FAULTS = frozenset({"business_busy", "throttle"}) | couriers.FAULTS
 REMEMBERED = 48 * 3600  # how long reorder=false returns the first result
-PICKED_UP_AFTER = 4 * 3600  # seconds at pace 1; from then on a label cannot be cancelled
+ASK_EVERY = 30 * 60  # a number that is asked for more often is locked
 PREFIX = {
     "shunfeng": "SF1",
     "zhongtong": "756",
@@ -43,45 +42,13 @@ class Failure(Exception):
         self.code, self.message = code, message
 
 
-@dataclass(slots=True)
-class Label:
-    """A waybill that was bought."""
-
-    courier: str
-    number: str
-    courier_order: str
-    task: str
-    at: int
-    effect: Effect
-    cancelled_at: int | None = None
-
-    def data(self) -> dict[str, Any]:
-        return {
-            "taskId": self.task,
-            "kuaidinum": self.number,
-            "childNum": "",
-            "returnNum": "",
-            "label": "",
-            "bulkpen": "755A-01",
-            "orgCode": "755",
-            "destCode": "571",
-            "kdComOrderNum": self.courier_order,
-            "expressCode": "",
-            "pkgName": "",
-        }
-
-
-@dataclass(slots=True)
-class Desk:
-    """Labels by number, and by the caller's orderId in the order they were bought."""
-
-    by_number: dict[str, Label] = field(default_factory=dict)
-    by_order: dict[str, list[Label]] = field(default_factory=dict)
-
-
 def routes(world: World) -> list[Route]:
-    """The label endpoint."""
-    return [door(world, NAME, "/kuaidi100/label/order", lambda call: call.form.get("method", ""), answer)]
+    """The label endpoint, and those of tracking."""
+    return [
+        door(world, NAME, "/kuaidi100/label/order", lambda call: call.form.get("method", ""), answer),
+        door(world, NAME, "/kuaidi100/poll", lambda call: "poll", subscribe),
+        door(world, NAME, "/kuaidi100/poll/query.do", lambda call: "query", query),
+    ]
 
 
 def sign(param: str, t: str, key: str, secret: str) -> str:
@@ -158,10 +125,11 @@ def order(call: Call, param: Param) -> dict[str, Any]:
     if any(label.cancelled_at is None for label in earlier):
         effect.duplicates += 1  # the world now holds two live labels for one reference
     label = Label(
-        param["kuaidicom"], number, f"01639{36_000_000 + serial:09d}KD", f"F0A1{serial:08X}", world.now, effect
-    )
+        param["kuaidicom"], number, f"01639{36_000_000 + serial:09d}KD", f"F0A1{serial:08X}", world.now, effect,
+        phone=str(param["recMan"].get("mobile") or param["recMan"].get("tel")),
+    )  # fmt: skip
     effect.facts["numbers"].append(number)
-    desk.by_number[number] = label
+    desk.by_number[number] = desk.by_task[label.task] = label
     if reference:
         desk.by_order.setdefault(reference, []).append(label)
     return label.data()
@@ -180,7 +148,7 @@ def cancel(call: Call, param: Param) -> dict[str, Any]:
         raise Failure(30001, "参数错误: orderId 应为下单返回的 kdComOrderNum")
     if label.cancelled_at is not None:
         raise Failure(30009, "运单已取消")
-    if world.now - label.at >= PICKED_UP_AFTER / world.pace:
+    if label.picked_up_at is not None:
         raise Failure(10001, "快件已揽收，无法取消")
     label.cancelled_at = world.now
     label.effect.facts.setdefault("cancelled", []).append(label.number)
@@ -188,7 +156,85 @@ def cancel(call: Call, param: Param) -> dict[str, Any]:
     return {"kuaidinum": label.number, "cancelledAt": iso(world.now)}
 
 
-METHODS: dict[str, Callable[[Call, Param], Any]] = {"order": order, "cancel": cancel}
+def detail(call: Call, param: Param) -> dict[str, Any]:
+    """What a label is, by the caller's orderId or by taskId. The documentation gives this method's name only:
+    parameters and answer are a guess, made from its neighbours."""
+    desk, label = _desk(call.world), None
+    if reference := str(param.get("orderId") or ""):
+        found = desk.by_order.get(reference, [])
+        label = next((one for one in reversed(found) if one.cancelled_at is None), found[-1] if found else None)
+    elif task := str(param.get("taskId") or ""):
+        label = desk.by_task.get(task)
+    else:
+        raise Failure(30001, "参数错误: 缺少 orderId")
+    if label is None:
+        raise Failure(30009, "任务不存在")
+    return {
+        "taskId": label.task, "kuaidinum": label.number, "kdComOrderNum": label.courier_order, "status": label.status
+    }  # fmt: skip
+
+
+METHODS: dict[str, Callable[[Call, Param], Any]] = {"order": order, "cancel": cancel, "detail": detail}
+
+
+# ---- tracking
+
+
+def subscribe(call: Call) -> Answer:
+    """Pushes about a number to an address; once subscribed, 501."""
+    world, desk = call.world, _desk(call.world)
+    try:
+        param = decode(call.form.get("param", "").encode())
+        parameters = param["parameters"]
+        company, number = str(param["company"]), str(param["number"])
+        url, salt = str(parameters["callbackurl"]), str(parameters.get("salt") or "")
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return _tracking(False, "400", "提交的数据不完整")
+    if call.form.get("schema") != "json" or not url.startswith("http") or not 6 <= len(number) <= 32:
+        return _tracking(False, "400", "提交的数据不完整")
+    if param.get("key") != world.credentials.environment()["KUAIDI100_KEY"]:
+        world.receipts.refuse(NAME)
+        return _tracking(False, "600", "您不是合法的订阅者")
+    if company not in COURIERS:
+        return _tracking(False, "700", "不支持的快递公司")
+    world.receipts.note(NAME, "subscription", number, world.now, "")
+    if number in desk.subscriptions:
+        return _tracking(False, "501", "重复订阅")
+    desk.subscriptions[number] = Subscription(url, salt)
+    if label := desk.by_number.get(number):
+        couriers.push(world, label)
+    return _tracking(True, "200", "提交成功")
+
+
+def query(call: Call) -> Answer:
+    """Where a number is. SF tells only who knows the last digits of a phone; asked too often, a number is locked."""
+    world, desk, environment = call.world, _desk(call.world), call.world.credentials.environment()
+    text, customer = call.form.get("param", ""), environment["KUAIDI100_CUSTOMER"]
+    if call.form.get("customer") != customer:
+        return _tracking(False, "400", "customer 错误")
+    expected = hashlib.md5(f"{text}{environment['KUAIDI100_KEY']}{customer}".encode()).hexdigest().upper()
+    if not same(expected, call.form.get("sign", "")):
+        world.receipts.refuse(NAME)
+        return _tracking(False, "503", "验证签名失败")
+    try:
+        param = decode(text.encode())
+        company, number, phone = str(param["com"]), str(param["num"]), str(param.get("phone") or "")
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return _tracking(False, "400", "找不到对应公司")
+    label = desk.by_number.get(number)
+    asked = desk.asked.get(number)
+    if asked is not None and world.now - asked < ASK_EVERY / world.pace:
+        return _tracking(False, "502", "查询过于频繁，单号已锁定")
+    desk.asked[number] = world.now
+    if company == "shunfeng" and (len(phone) < 4 or (label and not label.phone.endswith(phone[-4:]))):
+        return _tracking(False, "408", "验证码错误")
+    if label is None or label.courier != company or not label.steps:
+        return _tracking(False, "500", "查询无结果，请隔段时间再查")
+    return Answer(journey_of(label))
+
+
+def _tracking(result: bool, code: str, message: str) -> Answer:
+    return Answer({"result": result, "returnCode": code, "message": message})
 
 
 # ---- shared pieces
@@ -216,7 +262,7 @@ def _validate(param: Param) -> None:
 
 
 def _desk(world: World) -> Desk:
-    return world.rooms.setdefault(NAME, Desk())
+    return couriers.desk(world)
 
 
 def _platform_order(world: World, number: str, oaid: str) -> Order | None:

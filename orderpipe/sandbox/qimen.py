@@ -3,45 +3,19 @@
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from xml.sax.saxutils import escape
 
 from starlette.routing import Route
 
-from orderpipe.sandbox import truth
+from orderpipe.sandbox import truth, warehouse
 from orderpipe.sandbox.clock import gmt8
 from orderpipe.sandbox.gateway import Answer, Call, door, same
 from orderpipe.sandbox.model import Order
-from orderpipe.sandbox.qimen_form import Failure, Node, OrderLine, check_time, delivery_order, parse, text
-from orderpipe.sandbox.receipts import Effect
+from orderpipe.sandbox.qimen_form import Failure, Node, check_time, delivery_order, parse, return_order, text
+from orderpipe.sandbox.warehouse_orders import NAME, DeliveryOrder, ReturnOrder, room
+from orderpipe.sandbox.warehouse_reports import confirmation, tags
 from orderpipe.sandbox.world import World
 
-NAME = "qimen"
-FAULTS = frozenset({"business_busy", "throttle"})
-PICKED_AFTER, DELIVERED_AFTER = 40 * 60, 2 * 3600  # seconds at pace 1; from picking on a cancel comes too late
-
-
-@dataclass(slots=True)
-class DeliveryOrder:
-    """A pick order in the warehouse."""
-
-    code: str
-    id: str
-    warehouse: str
-    type: str
-    logistics: str
-    at: int
-    lines: list[OrderLine]
-    effect: Effect
-    cancelled_at: int | None = None
-
-
-@dataclass(slots=True)
-class Warehouse:
-    """What the warehouse holds besides stock: orders by code, and which live order has which platform line."""
-
-    orders: dict[str, DeliveryOrder] = field(default_factory=dict)
-    live_lines: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+FAULTS = frozenset({"business_busy", "throttle"}) | warehouse.FAULTS
 
 
 def routes(world: World) -> list[Route]:
@@ -100,12 +74,12 @@ def _check(call: Call) -> tuple[Callable[[Call, Node], str], Node]:
 
 def create(call: Call, request: Node) -> str:
     """deliveryorder.create: one pick order per deliveryOrderCode, however often it is sent."""
-    world, room = call.world, _room(call.world)
+    world, house = call.world, room(call.world)
     head, lines = delivery_order(request, world.stock)
     code = text(head, "deliveryOrderCode")
-    if known := room.orders.get(code):
+    if known := house.orders.get(code):
         world.receipts.note(NAME, "delivery_order", code, world.now, "")
-        if known.cancelled_at is not None:
+        if not known.live:
             raise Failure("ORDER_CANCELED", "发货单已取消，单号不可重用")
         if world.settings.qimen_repeat == "failure":
             raise Failure("ORDER_EXISTS", "发货单已存在 (order already exists)")
@@ -124,7 +98,7 @@ def create(call: Call, request: Node) -> str:
     )
     made = DeliveryOrder(
         code=code,
-        id=f"WMS-{88001 + len(room.orders)}",
+        id=f"WMS-{88001 + len(house.orders)}",
         warehouse=text(head, "warehouseCode"),
         type=text(head, "orderType"),
         logistics=text(head, "logisticsCode"),
@@ -132,38 +106,19 @@ def create(call: Call, request: Node) -> str:
         lines=lines,
         effect=effect,
     )
-    room.orders[code] = made
+    house.orders[code] = made
     effect.facts["wms_order_id"] = made.id
-    if made.type == "JYCK":
-        for line in lines:
-            holders = room.live_lines.setdefault((line.source, line.source_line), set())
-            if line.source and holders:
-                effect.duplicates = 1  # another live pick order already ships this very line
-            holders.add(code)
-    _move_stock(world, made, available=-1, locked=1)
-    world.schedule(world.now + int(DELIVERED_AFTER / world.pace), "do", lambda at: _leave(world, made))
+    warehouse.begin(world, made)
     return _created(made)
 
 
 def query(call: Call, request: Node) -> str:
     """deliveryorder.query: the state of one pick order, in the shape of a confirmation."""
     order = _known(call.world, text(request, "orderCode"))
-    status = _status(call.world, order)
-    shipped = status == "DELIVERED"
-    head = _tags(
-        deliveryOrderCode=order.code,
-        deliveryOrderId=order.id,
-        warehouseCode=order.warehouse,
-        orderType=order.type,
-        status=status,
-    )
-    items = "".join(f"<item>{_tags(itemCode=line.sku, quantity=line.pieces)}</item>" for line in order.lines)
-    parcel = f"<package>{_tags(logisticsCode=order.logistics, expressCode='')}<items>{items}</items></package>"
-    lines = "".join(f"<orderLine>{_line(n, line, shipped)}</orderLine>" for n, line in enumerate(order.lines, 1))
-    return (
-        f"<totalLines>{len(order.lines)}</totalLines><deliveryOrder>{head}</deliveryOrder>"
-        f"<packages>{parcel if shipped else ''}</packages><orderLines>{lines}</orderLines>"
-    )
+    final = order.status not in ("PARTDELIVERED",)
+    shown = confirmation(order, order.status, order.packages, final, f"QUERY-{order.id}", call.world.now)
+    inner = shown.removeprefix("<request>").removesuffix("</request>")
+    return f"<totalLines>{len(order.lines)}</totalLines>{inner}"
 
 
 def cancel(call: Call, request: Node) -> str:
@@ -172,16 +127,38 @@ def cancel(call: Call, request: Node) -> str:
     if not text(request, "warehouseCode"):
         raise Failure("isv.missing-parameter", "warehouseCode is missing")
     order = _known(world, text(request, "orderCode"))
-    if order.cancelled_at is None:
-        if world.now - order.at >= PICKED_AFTER / world.pace:
-            raise Failure("CANCEL_TOO_LATE", "订单已拣货，无法取消")
-        order.cancelled_at = world.now
-        order.effect.facts["cancelled_at"] = gmt8(world.now)
-        _move_stock(world, order, available=1, locked=-1)
-        for line in order.lines:
-            _room(world).live_lines.get((line.source, line.source_line), set()).discard(order.code)
+    if not warehouse.cancel(world, order):
+        raise Failure("CANCEL_TOO_LATE", "订单已拣货，无法取消")
     world.receipts.note(NAME, "cancel", order.code, world.now, call.body.decode("utf-8"))
     return ""
+
+
+def create_return(call: Call, request: Node) -> str:
+    """returnorder.create: goods to expect, once per returnOrderCode."""
+    world, house = call.world, room(call.world)
+    head, lines = return_order(request, world.stock)
+    code = text(head, "returnOrderCode")
+    effect = world.receipts.note(
+        NAME,
+        "return_order",
+        code,
+        world.now,
+        call.body.decode("utf-8"),
+        warehouse=text(head, "warehouseCode"),
+        of=text(head, "preDeliveryOrderCode"),
+    )
+    if (back := house.returns.get(code)) is None:
+        back = house.returns[code] = ReturnOrder(
+            code=code,
+            id=f"RET-{66001 + len(house.returns)}",
+            warehouse=text(head, "warehouseCode"),
+            type=text(head, "orderType"),
+            at=world.now,
+            lines=lines,
+            effect=effect,
+        )
+        warehouse.expect_back(world, back)
+    return tags(returnOrderId=back.id)
 
 
 def inventory(call: Call, request: Node) -> str:
@@ -194,11 +171,11 @@ def inventory(call: Call, request: Node) -> str:
         sku, wanted = text(criteria, "itemCode"), text(criteria, "warehouseCode")
         if not sku:
             raise Failure("isv.missing-parameter", "itemCode is missing")
-        for warehouse, stock in call.world.stock.items():
-            if sku in stock and wanted in ("", warehouse):
+        for name, stock in call.world.stock.items():
+            if sku in stock and wanted in ("", name):
                 free, locked = stock[sku]
-                shown = _tags(itemCode=sku, inventoryType="ZP", quantity=max(0, free), lockQuantity=locked)
-                rows.append(f"<item><warehouseCode>{warehouse}</warehouseCode>{shown}</item>")
+                shown = tags(itemCode=sku, inventoryType="ZP", quantity=max(0, free), lockQuantity=locked)
+                rows.append(f"<item><warehouseCode>{name}</warehouseCode>{shown}</item>")
     return f"<items>{''.join(rows)}</items>"
 
 
@@ -206,6 +183,7 @@ METHODS: dict[str, Callable[[Call, Node], str]] = {
     "deliveryorder.create": create,
     "deliveryorder.query": query,
     "order.cancel": cancel,
+    "returnorder.create": create_return,
     "inventory.query": inventory,
 }
 
@@ -213,34 +191,11 @@ METHODS: dict[str, Callable[[Call, Node], str]] = {
 # ---- shared pieces
 
 
-def _room(world: World) -> Warehouse:
-    return world.rooms.setdefault(NAME, Warehouse())
-
-
 def _known(world: World, code: str) -> DeliveryOrder:
-    order = _room(world).orders.get(code)
+    order = room(world).orders.get(code)
     if order is None:
         raise Failure("ORDER_NOT_EXIST", "发货单不存在")
     return order
-
-
-def _status(world: World, order: DeliveryOrder) -> str:
-    if order.cancelled_at is not None:
-        return "CANCELED"
-    return "DELIVERED" if world.now - order.at >= DELIVERED_AFTER / world.pace else "ACCEPT"
-
-
-def _leave(world: World, order: DeliveryOrder) -> None:
-    if order.cancelled_at is None:
-        _move_stock(world, order, available=0, locked=-1)
-
-
-def _move_stock(world: World, order: DeliveryOrder, available: int, locked: int) -> None:
-    stock = world.stock[order.warehouse]
-    for line in order.lines:
-        row = stock.setdefault(line.sku, [0, 0])
-        row[0] += available * line.pieces
-        row[1] += locked * line.pieces
 
 
 def _platform_order(world: World, number: str) -> Order | None:
@@ -267,7 +222,7 @@ def _method(name: str) -> str:
 
 
 def _created(order: DeliveryOrder) -> str:
-    return _tags(
+    return tags(
         createTime=gmt8(order.at),
         deliveryOrderId=order.id,
         warehouseCode=order.warehouse,
@@ -275,24 +230,7 @@ def _created(order: DeliveryOrder) -> str:
     )
 
 
-def _line(number: int, line: OrderLine, shipped: bool) -> str:
-    return _tags(
-        orderLineNo=number,
-        orderSourceCode=line.source,
-        subSourceCode=line.source_line,
-        itemCode=line.sku,
-        inventoryType="ZP",
-        planQty=line.pieces,
-        actualQty=line.pieces if shipped else 0,
-    )
-
-
-def _tags(**fields: object) -> str:
-    """Elements with these names and texts."""
-    return "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in fields.items())
-
-
 def _xml(flag: str, code: str, message: str, fields: str = "") -> Answer:
-    head = _tags(flag=flag, code=code, message=message)
+    head = tags(flag=flag, code=code, message=message)
     body = f'<?xml version="1.0" encoding="utf-8"?>\n<response>{head}{fields}</response>'
     return Answer(body.encode(), media_type="text/xml;charset=utf-8")

@@ -15,6 +15,8 @@ NEEDED = ("deliveryOrderCode", "orderType", "warehouseCode", "createTime", "plac
           "logisticsCode")  # fmt: skip
 NEEDED_OF_PEOPLE = ("name", "mobile", "province", "city", "detailAddress")
 NEEDED_OF_LINES = ("ownerCode", "itemCode", "planQty", "actualPrice")
+NEEDED_OF_RETURNS = ("returnOrderCode", "warehouseCode", "orderType", "preDeliveryOrderCode", "logisticsCode")
+NEEDED_OF_RETURN_LINES = ("ownerCode", "itemCode", "planQty")
 TIMES = ("createTime", "placeOrderTime", "payTime", "operateTime")
 AMOUNTS = ("totalAmount", "itemAmount", "discountAmount", "freight", "arAmount", "gotAmount")
 Node = ElementTree.Element
@@ -83,8 +85,28 @@ def delivery_order(request: Node, stock: dict[str, dict[str, list[int]]]) -> tup
     return head, lines
 
 
-def _line(node: Node, stock: dict[str, dict[str, list[int]]]) -> OrderLine:
-    _need(node, NEEDED_OF_LINES, "orderLine")
+def return_order(request: Node, stock: dict[str, dict[str, list[int]]]) -> tuple[Node, list[OrderLine]]:
+    """The checked head and lines of a return order. Raises Failure naming the first thing wrong."""
+    head = request.find("returnOrder")
+    if head is None:
+        raise Failure("isv.missing-parameter", "returnOrder is missing")
+    _need(head, NEEDED_OF_RETURNS, "returnOrder")
+    if text(head, "orderType") not in ("THRK", "HHRK"):
+        raise Failure("isv.invalid-parameter", "orderType")
+    if text(head, "warehouseCode") not in stock:
+        raise Failure("WAREHOUSE_NOT_EXIST", f"仓库不存在: {text(head, 'warehouseCode')}")
+    person = head.find("senderInfo")
+    if person is None:
+        raise Failure("isv.missing-parameter", "senderInfo is missing")
+    _need(person, NEEDED_OF_PEOPLE, "senderInfo")
+    lines = [_line(node, stock, NEEDED_OF_RETURN_LINES) for node in request.findall("orderLines/orderLine")]
+    if not lines:
+        raise Failure("isv.missing-parameter", "orderLines is empty")
+    return head, lines
+
+
+def _line(node: Node, stock: dict[str, dict[str, list[int]]], needed: tuple[str, ...] = NEEDED_OF_LINES) -> OrderLine:
+    _need(node, needed, "orderLine")
     sku, pieces = text(node, "itemCode"), text(node, "planQty")
     if not any(sku in shelf for shelf in stock.values()):
         raise Failure("ITEM_NOT_EXIST", f"商品不存在: {sku}")

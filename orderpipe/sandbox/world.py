@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from orderpipe.sandbox import births, life
+from orderpipe.sandbox.callbacks import Postman
 from orderpipe.sandbox.clock import Clock
 from orderpipe.sandbox.credentials import Credentials
 from orderpipe.sandbox.faults import Faults
@@ -63,12 +64,13 @@ class Settings:
     qimen_repeat: str = "success"  # or "failure": answer a repeated delivery order with "already exists"
     dingtalk_keywords: tuple[str, ...] = ("订单",)
     kuaidi100_units: int = 1_000_000
+    callback_url: str = ""  # where the warehouse reports to; empty for nowhere
 
 
 class World:
     """A world from a seed. clock: its time. history: seconds of past life to live through at once.
     orders_per_hour: of each shop. pace: speed of an order's life (1 = as in real life). shops: ids of the shops there
-    are; None for all. Raises ValueError for a shop nobody knows."""
+    are; None for all. callback_url: where the warehouse reports to. Raises ValueError for a shop nobody knows."""
 
     def __init__(
         self,
@@ -80,11 +82,13 @@ class World:
         orders_per_hour: float = 60,
         pace: float = 1.0,
         shops: Collection[str] | None = None,
+        callback_url: str = "",
     ):
         self.goods, self.clock, self.seed, self.pace = goods, clock, seed, pace
         self.history = history
         self.epoch = int(clock.now() - history)
-        self.settings = Settings()
+        self.settings = Settings(callback_url=callback_url)
+        self.postman = Postman()
         self.faults = Faults(seed)
         self.receipts = Receipts()
         self.only = shops
@@ -112,7 +116,8 @@ class World:
     def reset(self, seed: int) -> None:
         """Become another world at the present moment: everything in memory starts anew."""
         settings = {
-            "history": self.history, "orders_per_hour": self.orders_per_hour, "pace": self.pace, "shops": self.only
+            "history": self.history, "orders_per_hour": self.orders_per_hour, "pace": self.pace, "shops": self.only,
+            "callback_url": self.settings.callback_url,
         }  # fmt: skip
         self.__init__(self.goods, self.clock, seed=seed, **settings)  # in place: every route holds this world
 

@@ -1,43 +1,10 @@
 """The receivers as they are: a warehouse that takes an order once, a courier that sells numbers, a robot that tires."""
 
-import re
-from xml.sax.saxutils import escape
-
 import pytest
 
+from tests.sandbox.parcels import delivery_order, label, tag
+
 # ---- warehouse
-
-
-def delivery_order(talk, code: str, **changes: str) -> str:
-    """A sound delivery order. Changes: source, line, sku, pieces, warehouse, name, mobile, address, oaid, tid,
-    freight."""
-    at = talk.gmt8()
-    region = "<province>浙江省</province><city>杭州市</city>"
-    person = f"<mobile>{{mobile}}</mobile>{region}<detailAddress>{{address}}</detailAddress>"
-    receiver = f"<name>{changes.get('name', '张三')}</name>" + person.format(
-        mobile=changes.get("mobile", "13800000000"), address=changes.get("address", "余杭区测试路1号")
-    )
-    sender = "<name>一号仓</name>" + person.format(mobile="13900000000", address="仓储路2号")
-    if "oaid" in changes:
-        receiver += f"<oaid>{escape(changes['oaid'])}</oaid>"
-    tid = f"<oaidOrderSourceCode>{changes['tid']}</oaidOrderSourceCode>" if "tid" in changes else ""
-    return f"""<?xml version="1.0" encoding="utf-8"?>
-<request><deliveryOrder><deliveryOrderCode>{code}</deliveryOrderCode><orderType>JYCK</orderType>
-<warehouseCode>{changes.get("warehouse", "WH-HZ")}</warehouseCode><createTime>{at}</createTime>
-<placeOrderTime>{at}</placeOrderTime><operateTime>{at}</operateTime><shopNick>测试旗舰店</shopNick>
-<totalAmount>67.90</totalAmount><itemAmount>59.90</itemAmount><discountAmount>0.00</discountAmount>
-<freight>{changes.get("freight", "8.00")}</freight><arAmount>0.00</arAmount><gotAmount>67.90</gotAmount>
-<logisticsCode>SF</logisticsCode><senderInfo>{sender}</senderInfo><receiverInfo>{receiver}</receiverInfo>{tid}
-<remark>易碎 &amp; 轻放</remark></deliveryOrder><orderLines><orderLine>
-<sourceOrderCode>{changes.get("source", "")}</sourceOrderCode>
-<subSourceOrderCode>{changes.get("line", "")}</subSourceOrderCode><ownerCode>OWNER01</ownerCode>
-<itemCode>{changes.get("sku", "TEE-RED-M")}</itemCode><planQty>{changes.get("pieces", "2")}</planQty>
-<actualPrice>29.95</actualPrice></orderLine></orderLines></request>"""
-
-
-def tag(xml: str, name: str) -> str:
-    found = re.search(f"<{name}>(.*?)</{name}>", xml, re.S)
-    return found[1] if found else ""
 
 
 def test_a_delivery_order_sent_twice_is_one_pick_order(sandbox, caller):
@@ -150,7 +117,7 @@ def test_a_cancel_comes_in_time_or_too_late(sandbox, caller):
     assert tag(talk.qimen("order.cancel", body.format("LATE")), "code") == "CANCEL_TOO_LATE"
     world.step(3600)
     status = {code: tag(talk.qimen("deliveryorder.query", body.format(code)), "status") for code in ("EARLY", "LATE")}
-    assert status == {"EARLY": "CANCELED", "LATE": "DELIVERED"}
+    assert status == {"EARLY": "CANCELED", "LATE": "CLOSED"}, "wanted back and without a label, it is put back"
 
 
 def test_stock_is_free_then_locked_then_gone(sandbox, caller):
@@ -167,6 +134,7 @@ def test_stock_is_free_then_locked_then_gone(sandbox, caller):
     assert locked == 0
     talk.qimen("deliveryorder.create", delivery_order(talk, "DO1", pieces="2"))
     assert stock() == (free - 2, 2)
+    talk.kuaidi100("order", label("DO1", False))
     world.step(2 * 3600)
     assert stock() == (free - 2, 0)
     world.control("POST", "stock", warehouse="WH-HZ", sku="TEE-RED-M", quantity=3)
@@ -174,24 +142,6 @@ def test_stock_is_free_then_locked_then_gone(sandbox, caller):
 
 
 # ---- courier
-
-
-def label(order: str | None, reorder: bool | None, **changes) -> dict:
-    param = {
-        "kuaidicom": "shunfeng",
-        "partnerId": "P001",
-        "payType": "MONTHLY",
-        "recMan": {"name": "张三", "mobile": "13800000000", "printAddr": "浙江省杭州市余杭区测试路1号"},
-        "sendMan": {"name": "一号仓", "mobile": "13900000000", "printAddr": "广东省深圳市南山区测试路2号"},
-        "cargo": "服饰",
-        "count": 1,
-        **changes,
-    }
-    if order is not None:
-        param["orderId"] = order
-    if reorder is not None:
-        param["reorder"] = reorder
-    return param
 
 
 def test_reorder_false_returns_the_first_number_and_anything_else_buys_another(sandbox, caller):
@@ -225,7 +175,8 @@ def test_a_label_is_cancelled_by_the_couriers_own_number_and_once(sandbox, calle
     assert talk.kuaidi100("cancel", {**cancel, "orderId": bought["kdComOrderNum"]})["code"] == 200
     assert talk.kuaidi100("cancel", {**cancel, "orderId": bought["kdComOrderNum"]})["success"] is False
     later = talk.kuaidi100("order", label("SO-2", False))["data"]
-    world.step(5 * 3600)
+    talk.qimen("deliveryorder.create", delivery_order(talk, "SO-2"))
+    world.step(3 * 3600)  # handed over under that label
     late = {**cancel, "kuaidinum": later["kuaidinum"], "orderId": later["kdComOrderNum"]}
     assert talk.kuaidi100("cancel", late)["success"] is False
 
