@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -20,9 +19,11 @@ from orderpipe.errors import BadResponse, ConfigError, NeedsReauthorisation, Pla
 from orderpipe.platforms.authorisation import RenewedAuth
 from orderpipe.platforms.base import Refused, Unanswered, credential
 from orderpipe.platforms.http import Again, Retry, SteadyClock, endpoint, exchange, retry_after
+from orderpipe.platforms.pace import Pace
 from orderpipe.platforms.tokens import Token, TokenStore
 
 REFRESH = "/api/v2/auth/access_token/get"
+MOST_CALLS = 100.0  # a second, of one API
 EPOCH_FROM = 10**9  # an expire_in beyond this is a moment, not a span
 T = TypeVar("T")
 
@@ -205,28 +206,6 @@ class ShopeeAuth(RenewedAuth):
         )
 
 
-class _Pace:
-    """Calls a second of one API: the platform publishes no figure, so it starts low, grows with every answer and is
-    halved when the platform says that it is too fast."""
-
-    def __init__(self, rate: float, sleep: Callable[[float], Any]):
-        self._rate, self._sleep = rate, sleep
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        with self._lock:
-            now = time.monotonic()
-            self._next = max(self._next, now - 1.0) + 1 / self._rate  # a second's worth may go at once
-            pause = self._next - now
-        if pause > 0:
-            self._sleep(pause)
-
-    def heard(self, *, too_fast: bool) -> None:
-        with self._lock:
-            self._rate = max(1.0, self._rate / 2) if too_fast else min(100.0, self._rate + 1)
-
-
 class ShopeeGateway:
     """Calls of one shop through the gateway, with the retries the documentation allows."""
 
@@ -235,7 +214,7 @@ class ShopeeGateway:
         self._auth = ShopeeAuth(shop, tokens, SteadyClock(clock))
         self._retry = Retry(tries=5, budget=float(shop.settings.get("throttle_budget_seconds", 60)), sleep=sleep)
         self._rate = float(shop.settings.get("calls_per_second", 10))
-        self._paces: dict[str, _Pace] = {}
+        self._paces: dict[str, Pace] = {}
         self._lock = threading.Lock()
 
     def call(self, path: str, params: Mapping[str, Any], answer: type[T], *, body: Any = None) -> T:
@@ -290,9 +269,10 @@ class ShopeeGateway:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise _unreadable(response, where, repeatable) from None
 
-    def _pace(self, path: str) -> _Pace:
+    def _pace(self, path: str) -> Pace:
         with self._lock:
-            return self._paces.setdefault(path, _Pace(self._rate, self._sleep))
+            # The platform publishes no figure: start low, and see.
+            return self._paces.setdefault(path, Pace(self._rate, most=MOST_CALLS, sleep=self._sleep))
 
     def _judge(self, error: ShopeeError, where: str, repeatable: bool) -> Exception:
         """What an error means, by the documentation's table and the traps in it."""
