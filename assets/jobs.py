@@ -3,6 +3,7 @@
 from dagster import AssetSelection, define_asset_job
 
 from assets.backtest import backtest as backtest_asset
+from assets.callbacks import callbacks as callbacks_asset
 from assets.core import pool
 from assets.decision import decide
 from assets.imports import imports
@@ -19,9 +20,10 @@ PRIORITY = "dagster/priority"
 
 tick = define_asset_job(
     "tick",
-    AssetSelection.assets(pull, wms_stock, pool, rules, decide, guard, *marts) - AssetSelection.checks(expectations),
-    description="一次完整的拉单、入池、决策 · Pull every shop and the stock, pool what landed, decide, guard the "
-    "stock, rebuild the marts. Dispatch follows by sensor.",
+    AssetSelection.assets(pull, wms_stock, callbacks_asset, pool, rules, decide, guard, *marts)
+    - AssetSelection.checks(expectations),
+    description="一次完整的拉单、入池、决策 · Pull every shop and the stock, take in callbacks, pool what landed, "
+    "decide, guard the stock, rebuild the marts. Dispatch follows by sensor.",
     run_tags={MAX_RUNTIME: "840", PRIORITY: "10"},
 )
 
@@ -30,6 +32,13 @@ import_files = define_asset_job(
     AssetSelection.assets(imports, pool, rules, decide, guard, *marts) - AssetSelection.checks(expectations),
     description="文件导入 · Import the files of the inbox, pool what landed, decide, rebuild the marts.",
     run_tags={MAX_RUNTIME: "3600", PRIORITY: "5"},
+)
+
+callbacks = define_asset_job(
+    "callbacks",
+    AssetSelection.assets(callbacks_asset, pool, rules, decide, guard, *marts) - AssetSelection.checks(expectations),
+    description="仓库与快递回传 · Take in what WMS and courier reported, pool it, decide, rebuild the marts.",
+    run_tags={MAX_RUNTIME: "840", PRIORITY: "15"},
 )
 
 dispatch = {

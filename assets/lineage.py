@@ -27,9 +27,11 @@ SQL = config.ROOT / "sql"
 # A model's header comment: what it is, then `grain: … · key: … · inputs: core.orders, staging.refunds`.
 # The payloads of the batch at hand, which every platform's model reads: in the graph, the raw asset of its name.
 BATCH = "staging.payloads"
-# What comes from no shop: files (`import_orders` types documents of every platform), warehouses (`wms_stock`), people.
-ELSEWHERE = ("import", "wms", "reviews")
-_INPUTS = re.compile(r"^--.*\binputs: (?P<names>.+)", re.MULTILINE)
+# What comes from no shop: files (`import_orders` types documents of every platform), warehouses (`wms_stock`),
+# couriers, people; and the doors through which several of them come.
+ELSEWHERE = ("import", "wms", "courier", "reviews", "settlements")
+_DOORS = {"wms_callbacks": "callbacks", "courier_callbacks": "callbacks", "settlements": "import_orders"}
+_INPUTS = re.compile(r"^--.*\binputs: (?P<names>.+(?:\n-- {3,}.+)*)", re.MULTILINE)
 _NAME = re.compile(r"\b[a-z]\w*(?:\.[a-z]\w*)+")
 # `work.routed (routing rules over work.order_facts)`: what the rules in force say of a table of facts.
 _RULES = re.compile(r"\b(\w+) rules over\b")
@@ -100,7 +102,7 @@ def inputs(model: Model) -> list[AssetKey]:
 def _assets(name: str, reader: Model) -> list[AssetKey]:
     stage, _, table = name.partition(".")
     if name == BATCH:
-        return [AssetKey(["raw", reader.name])]
+        return [AssetKey(["raw", _DOORS.get(reader.name, reader.name)])]
     if name == "raw.pull_windows":  # every pull writes it
         return [AssetKey(["raw", typed]) for typed, model in typing_models().items() if not model.elsewhere]
     if table.startswith("typed_"):  # the union of every platform's model of that kind

@@ -12,11 +12,11 @@ from assets.resources import Hub
 RECEIVERS = {
     "wms": ("仓库 WMS", "qimen"),
     "courier": ("快递面单", "kuaidi100"),
-    "platforms": ("各平台（上下架）", "shops"),
+    "platforms": ("各平台（上下架、发货回传）", "shops"),
     "dingtalk": ("钉钉群", "dingtalk"),
 }
 
-_COUNTS = ("sent", "acknowledged", "rejected", "retry", "dead", "intercepted", "pending_left")
+_COUNTS = ("sent", "acknowledged", "rejected", "too_late", "retry", "dead", "intercepted", "pending_left")
 
 
 def _sender(receiver: str) -> AssetsDefinition:

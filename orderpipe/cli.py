@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from orderpipe import cli_conformance, cli_review, cli_rules, config
+from orderpipe import cli_conformance, cli_outbox, cli_receivables, cli_returns, cli_review, cli_rules, config
 from orderpipe.clock import as_utc
 from orderpipe.errors import OrderpipeError
 
@@ -22,6 +22,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 app.add_typer(cli_conformance.app, name="conformance")
 app.add_typer(cli_rules.app, name="rules")
 app.add_typer(cli_review.app, name="review")
+app.add_typer(cli_returns.app, name="returns")
+app.add_typer(cli_outbox.app, name="outbox")
+app.add_typer(cli_receivables.app, name="receivables")
 
 
 def main() -> None:
@@ -38,11 +41,23 @@ def main() -> None:
 def up(
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
     sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox.")] = 8790,
+    console_port: Annotated[int, typer.Option(help="Port where WMS and courier report to.")] = 8080,
 ) -> None:
-    """Start the Dagster UI and daemon, and the sandbox unless shops.yaml names real shops. Ctrl-C stops it all."""
+    """Start Dagster (UI, daemon), the console, and the sandbox unless shops.yaml names real shops. Ctrl-C stops all."""
     from orderpipe.up import up as start
 
-    raise typer.Exit(start(config.load(), port=port, sandbox_port=sandbox_port))
+    raise typer.Exit(start(config.load(), port=port, sandbox_port=sandbox_port, console_port=console_port))
+
+
+@app.command()
+def console(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+) -> None:
+    """Listen for the callbacks of WMS and courier (/callbacks/qimen, /callbacks/kuaidi100)."""
+    from orderpipe.console.app import serve
+
+    serve(config.load(), host=host, port=port)
 
 
 @app.command()
@@ -103,7 +118,7 @@ def import_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read and report; change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Import order exports of any platform. Exit code 1 when a file fails or a row is refused."""
+    """Import order exports and settlement statements. Exit code 1 when a file fails or a row is refused."""
     from orderpipe.cli_import import import_files, print_imported
 
     say = None if as_json else _progress
@@ -168,9 +183,14 @@ def verify(
     hours: Annotated[float, typer.Option(help="How far back to compare.")] = 24.0,
     shop: Annotated[list[str] | None, typer.Option(help="Only this shop.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Pull the gaps again, pool and decide.")] = False,
+    dispatch: Annotated[
+        bool, typer.Option("--dispatch", help="Compare the outbox with what WMS, courier and platforms hold instead.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare the pool with what the platforms list; print every gap. Exit code 1 when one is left."""
+    if dispatch:
+        _verify_dispatch(hours, as_json)
     from orderpipe import flow
     from orderpipe.cli_output import print_verified
     from orderpipe.flow import verify as verifying
@@ -187,6 +207,19 @@ def verify(
     else:
         print_verified(found)
     raise typer.Exit(1 if any(lane.unresolved or lane.error for lane in found) else 0)
+
+
+def _verify_dispatch(hours: float, as_json: bool) -> None:
+    from orderpipe import flow
+    from orderpipe.flow import verify_dispatch as verifying
+
+    with flow.open_run(config.load(), say=None if as_json else _progress) as run:
+        found = verifying.verify_dispatch(run, run.started_at - timedelta(hours=hours))
+    if as_json:
+        _print_json({"ok": found.ok, **asdict(found)})
+    else:
+        print("\n".join(verifying.lines(found)))
+    raise typer.Exit(0 if found.ok else 1)
 
 
 @app.command()

@@ -50,6 +50,11 @@ def print_tick(report: TickReport) -> None:
         f"guard     {g.judged} goods, {g.suspended} suspended, {g.resumed} resumed, "
         f"{_counted(g.instructions)} instructed, {g.intercepted} intercepted"
     )
+    c, q = report.callbacks, report.polled
+    console.print(
+        f"callbacks {c.received} received, {c.landed} new, {c.set_aside} unreadable; "
+        f"{q.parcels} parcels and {q.numbers} numbers asked for"
+    )
     for sent in report.dispatch:
         console.print(
             f"dispatch  {sent.receiver}: {sent.acknowledged} acknowledged, {sent.retry} to retry, "

@@ -120,9 +120,7 @@ def readdress(
     _decide([order], "readdress", by, reason, dry_run, as_json, address=fields)
 
 
-def _decide(
-    orders: list[str], action: str, by: str, reason: str, dry_run: bool, as_json: bool, **more: Any
-) -> None:
+def _decide(orders: list[str], action: str, by: str, reason: str, dry_run: bool, as_json: bool, **more: Any) -> None:
     from orderpipe import flow
     from orderpipe.flow import review
 

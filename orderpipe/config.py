@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orderpipe.errors import ConfigError
+from orderpipe.private_files import write_private
 
 ROOT = Path(__file__).resolve().parent.parent
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
@@ -64,6 +65,14 @@ class Warehouse(_Model):
     sender: dict[str, str]
     cutoff: str = Field("16:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")
     weekends: bool = True
+
+    @field_validator("id")
+    @classmethod
+    def _names_no_parcel(cls, value: str) -> str:
+        """Parcels are named by order and warehouse, and X1, B1, R2 after an order name exchanges, resends, repeats."""
+        if re.fullmatch(r"[XBR][0-9]+", value):
+            raise ValueError("X, B or R with a number names a parcel, not a warehouse")
+        return value
 
     @property
     def cutoff_minutes(self) -> int:
@@ -176,12 +185,7 @@ def read_env_file(path: Path) -> dict[str, str]:
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:
     """Replace the file by these NAME=value lines, mode 0600, in one atomic step."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_suffix(".tmp")
-    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.writelines(f"{name}={value}\n" for name, value in sorted(values.items()))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_private(path, "".join(f"{name}={value}\n" for name, value in sorted(values.items())))
 
 
 def missing_key(settings: Settings) -> dict[str, str]:

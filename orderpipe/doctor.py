@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orderpipe import clock
+from orderpipe import clock, spool
 from orderpipe.config import Settings, missing_key, read_env_file, write_env_file
 from orderpipe.errors import ConfigError, OrderpipeError, PlatformError
 from orderpipe.flow import activation
@@ -32,8 +32,14 @@ def initialise(settings: Settings) -> None:
 
 
 def examine(settings: Settings) -> list[Finding]:
-    """Configuration, credentials, rules, connectivity and freshness, in this order."""
-    return [*_configuration(settings), *_rules(settings), *_connectivity(settings), *_freshness(settings)]
+    """Configuration, credentials, callbacks, rules, connectivity and freshness, in this order."""
+    return [
+        *_configuration(settings),
+        *_callbacks(settings),
+        *_rules(settings),
+        *_connectivity(settings),
+        *_freshness(settings),
+    ]
 
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
@@ -53,6 +59,23 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
             for entry in found.values():
                 if problem := getattr(entry, "problem", ""):
                     yield Finding("error", getattr(entry, "id", None) or entry.name, problem)
+
+
+def _callbacks(settings: Settings) -> Iterator[Finding]:
+    """Whether the courier's pushes can be believed and its numbers asked for, and what lies in the spool."""
+    with contextlib.suppress(ConfigError):  # reported above
+        courier = settings.receivers.get("courier")
+        wanted = {"salt": "pushes are not subscribed to", "customer": "silent numbers are not asked for"}
+        for name, loss in wanted.items() if courier and not courier.problem else ():
+            if not courier.credentials.get(name, "").strip():
+                remedy = f"set KUAIDI100_{name.upper()}"
+                yield Finding("warning", "courier", f"credential {name} is not set, {loss} — {remedy}")
+    if not settings.home.path.exists():
+        return
+    waiting, unreadable = spool.waiting(settings), spool.set_aside_names(settings)
+    if unreadable:
+        yield Finding("warning", "callbacks", f"{len(unreadable)} cannot be read — see callbacks/{spool.BAD}")
+    yield Finding("ok", "callbacks", f"{len(waiting)} waiting")
 
 
 def _rules(settings: Settings) -> Iterator[Finding]:

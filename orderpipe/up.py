@@ -1,11 +1,12 @@
 """`orderpipe up`: everything on this machine in one command, against the sandbox unless shops.yaml names real shops.
 
-Started here: the sandbox (the outside world in one process), and Dagster (web UI, daemon, code server). All of it
-stops with this process.
+Started here: the console, where receivers report to, the sandbox (the outside world in one process), and Dagster (web
+UI, daemon, code server). All of it stops with this process.
 """
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from orderpipe.lake.lease import lease
 from orderpipe.supervise import Child, Stopped, Supervisor
 
 HOST = "127.0.0.1"
-SANDBOX_READY, DAGSTER_READY = 60.0, 180.0  # seconds until we stop waiting
+CONSOLE_READY, SANDBOX_READY, DAGSTER_READY = 30.0, 60.0, 180.0  # seconds until we stop waiting
 # Enough life to see on a screen, an order every eight seconds over all shops, each living its days in an hour; and
 # so little past that the first pull, held back by the platforms' own rate limits, is done in half a minute.
 WORLD = {"seed": 1, "history": 0.5, "orders_per_hour": 64, "pace": 20}
@@ -37,21 +38,29 @@ def _print(text: str) -> None:
 
 
 def up(
-    settings: Settings, *, sandbox: bool | None = None, port: int = 3000, sandbox_port: int = 8790, say: Say = _print
+    settings: Settings,
+    *,
+    sandbox: bool | None = None,
+    port: int = 3000,
+    sandbox_port: int = 8790,
+    console_port: int = 8080,
+    say: Say = _print,
 ) -> int:
     """Start everything and stay until SIGINT or SIGTERM. Gives the exit code: 0, or 1 when something went wrong.
 
     sandbox: start it or not; None decides by whether any shop of shops.yaml stands on its URL. port: Dagster's web
-    UI. Raises LeaseTimeout when another `up` runs on the same ORDERPIPE_HOME: two daemons would do every tick twice.
+    UI. console_port: where receivers report to.
+
+    Raises LeaseTimeout when another `up` runs on the same ORDERPIPE_HOME: two daemons would do every tick twice.
     """
     url = f"http://{HOST}:{sandbox_port}"
-    settings = beside_sandbox(settings, url)
+    settings = beside_sandbox(settings, url, f"http://{HOST}:{console_port}")
     settings.home.path.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings.home.path.chmod(0o700)
     with lease(settings.home.lock("up"), "orderpipe up", timeout=0):
         try:
             with Supervisor(settings.home.path / "logs") as children:
-                _run(children, settings, sandbox, port, url, say)
+                _run(children, settings, sandbox, port, url, console_port, say)
         except Stopped:
             say("已全部停止 · everything has stopped")
             return 0
@@ -60,23 +69,28 @@ def up(
             return 1
 
 
-def _run(children: Supervisor, settings: Settings, sandbox: bool | None, port: int, url: str, say: Say) -> NoReturn:
+def _run(
+    children: Supervisor, settings: Settings, sandbox: bool | None, port: int, url: str, console_port: int, say: Say
+) -> NoReturn:
     sandbox = bool(sandbox_shops(settings, url)) if sandbox is None else sandbox
     _write_secrets(settings, sandbox)
     env = _environment(settings, tick_cron(settings, url))
+    _start_console(children, env, console_port)
     if sandbox:
         say("正在启动沙箱 · starting the sandbox …")
         _start_sandbox(children, settings, env, url)
     say("正在启动 Dagster · starting Dagster …")
     dagster = _start_dagster(children, settings.home, env, port)
     _first_tick(children, dagster, f"http://{HOST}:{port}/graphql")
-    say(_where_to_look(settings, port, url if sandbox else None))
+    say(_where_to_look(settings, port, console_port, url if sandbox else None))
     children.watch()
 
 
-def beside_sandbox(settings: Settings, url: str) -> Settings:
-    """The same settings, where shops.yaml means this sandbox unless the environment names another."""
-    return Settings(settings.home, settings.config_dir, {"ORDERPIPE_SANDBOX_URL": url, **settings.env})
+def beside_sandbox(settings: Settings, url: str, console: str = f"http://{HOST}:8080") -> Settings:
+    """The same settings, where shops.yaml means this sandbox, and receivers report to this console, unless the
+    environment names others."""
+    beside = {"ORDERPIPE_SANDBOX_URL": url, "ORDERPIPE_CONSOLE_URL": console}
+    return Settings(settings.home, settings.config_dir, {**beside, **settings.env})
 
 
 def sandbox_shops(settings: Settings, url: str) -> list[str]:
@@ -98,6 +112,7 @@ def _environment(settings: Settings, cron: str) -> dict[str, str]:
         "ORDERPIPE_HOME": str(settings.home.path),
         "ORDERPIPE_CONFIG": str(settings.config_dir),
         "ORDERPIPE_SANDBOX_URL": settings.env["ORDERPIPE_SANDBOX_URL"],
+        "ORDERPIPE_CONSOLE_URL": settings.env["ORDERPIPE_CONSOLE_URL"],
         "DAGSTER_HOME": str(settings.home.path / "dagster"),
         "GX_ANALYTICS_ENABLED": "false",
     }
@@ -108,6 +123,8 @@ def _write_secrets(settings: Settings, sandbox: bool) -> None:
     path = settings.home.env_file
     known = config.read_env_file(path)
     missing = config.missing_key(settings)
+    if "KUAIDI100_SALT" not in settings.env:  # ours to choose: the courier is told with every subscription
+        missing["KUAIDI100_SALT"] = secrets.token_hex(16)
     if sandbox:
         missing |= {name: value for name, value in _sandbox_credentials().items() if name not in settings.env}
     if missing:
@@ -121,6 +138,12 @@ def _sandbox_credentials() -> dict[str, str]:
     return dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
 
 
+def _start_console(children: Supervisor, env: Mapping[str, str], port: int) -> None:
+    argv = [sys.executable, "-m", "orderpipe.cli", "console", "--host", HOST, "--port", str(port)]
+    child = children.start("console", argv, env=env, cwd=ROOT, port=port)
+    children.wait_until_ready(child, f"http://{HOST}:{port}/healthz", CONSOLE_READY)
+
+
 def _start_sandbox(children: Supervisor, settings: Settings, env: Mapping[str, str], url: str) -> None:
     """Start the world where it was. It lives in memory only, but is a function of its seed, its beginning and the
     clock: begun again at the same moment and moved to now, it holds the same orders that the lake has seen."""
@@ -130,7 +153,8 @@ def _start_sandbox(children: Supervisor, settings: Settings, env: Mapping[str, s
     world = json.loads(path.read_text("utf-8"))
     options = [text for name, value in world.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     goods = ["--goods", str(settings.config_dir / "goods.csv")]
-    argv = [sys.executable, "-m", "orderpipe.sandbox", "--port", str(port), "--rate", "1", *options, *goods]
+    reports = ["--callback-url", env["ORDERPIPE_CONSOLE_URL"]]
+    argv = [sys.executable, "-m", "orderpipe.sandbox", "--port", str(port), "--rate", "1", *options, *goods, *reports]
     child = children.start("sandbox", argv, env=env, cwd=ROOT, port=port)
     children.wait_until_ready(child, f"{url}/", SANDBOX_READY)
     clock = {"set": datetime.now(UTC).isoformat()}
@@ -207,12 +231,13 @@ _LAUNCH = """mutation ($tags: [ExecutionTag!]!) {
   }) {__typename ... on PythonError {message} ... on InvalidSubsetError {message}}}"""
 
 
-def _where_to_look(settings: Settings, port: int, sandbox: str | None) -> str:
+def _where_to_look(settings: Settings, port: int, console_port: int, sandbox: str | None) -> str:
     home = os.path.relpath(settings.home.path)
     command = "orderpipe" if shutil.which("orderpipe") else os.path.relpath(Path(sys.executable).with_name("orderpipe"))
     lines = [
         "",
         f"  Dagster 控制台 · pipeline UI    http://{HOST}:{port}",
+        f"  回传入口 · callbacks            http://{HOST}:{console_port}/callbacks/",
         *([f"  沙箱 · the sandbox world       {sandbox}/"] if sandbox else []),
         f'  查询 · first query             {command} sql "SELECT status, count(*) FROM core.orders GROUP BY ALL"',
         f"  状态与日志 · state and logs     {home}/  {home}/logs/",

@@ -111,6 +111,9 @@ CREATE OR REPLACE TEMP MACRO review_document(payload) AS from_json(payload, '{
     "review_id": "VARCHAR", "order_id": "VARCHAR", "platform_order_no": "VARCHAR", "action": "VARCHAR", "actor": "VARCHAR",
     "reason": "VARCHAR", "decided_at": "VARCHAR", "covers": [{"rule_id": "VARCHAR", "facts_hash": "VARCHAR"}],
     "warehouse": "VARCHAR", "forced": "BOOLEAN", "address_key": "VARCHAR", "replaced_key": "VARCHAR",
+    "request": {"refund_id": "VARCHAR", "return_id": "VARCHAR", "verdict": "VARCHAR",
+        "account": "VARCHAR", "amount": "VARCHAR",
+        "lines": [{"line_no": "INTEGER", "quantity": "BIGINT", "sku": "VARCHAR"}]},
     "address": {"name": "VARCHAR", "phone": "VARCHAR", "country": "VARCHAR", "province": "VARCHAR", "city": "VARCHAR",
         "district": "VARCHAR", "town": "VARCHAR", "address": "VARCHAR", "zip": "VARCHAR"}
 }');
@@ -141,3 +144,44 @@ CREATE OR REPLACE TEMP MACRO sane(moment) AS
 
 -- in_shanghai(moment): the clock on the wall in Asia/Shanghai.
 CREATE OR REPLACE TEMP MACRO in_shanghai(moment) AS sane(moment) AT TIME ZONE 'Asia/Shanghai';
+
+-- china_time('2026-03-05 18:00:00'): the moment that a clock in China shows so; null for anything else.
+CREATE OR REPLACE TEMP MACRO china_time(value) AS sane(try_cast(trim(value) || '+08:00' AS TIMESTAMPTZ));
+
+-- parcel_of('OP2959871-FS-R2') = '2959871-FS-R2': the parcel that our code at WMS and courier names; null for other codes.
+CREATE OR REPLACE TEMP MACRO parcel_of(code) AS
+    nullif(regexp_extract(trim(code), '^OP([1-9][0-9]{17,18}(?:-[A-Za-z0-9_]{1,24}){0,4})$', 1), '');
+
+-- lead_of('2959871-FS-R2') = 2959871: the order that a parcel is named by.
+CREATE OR REPLACE TEMP MACRO lead_of(parcel_id) AS try_cast(split_part(parcel_id, '-', 1) AS BIGINT);
+
+-- cents(amount): money as a whole number of hundredths; of nothing 0.
+CREATE OR REPLACE TEMP MACRO cents(amount) AS coalesce((amount * 100)::HUGEINT, 0::HUGEINT);
+
+-- as_money(cents): back again.
+CREATE OR REPLACE TEMP MACRO as_money(whole) AS (whole::DECIMAL(18, 0) * 0.01)::DECIMAL(18, 2);
+
+-- share_out(cents, weights): a list that adds up to cents, shared in proportion to weights (of any number of lines, none
+-- below 0 counts): floors first, what is left one cent each to the largest remainders, of equal ones to the first. Where
+-- no weight counts, all count alike.
+CREATE OR REPLACE TEMP MACRO share_by(whole, weights, total) AS list_transform(weights, lambda w, i: sign(whole) * (
+    abs(whole) * w // total
+    + if(
+        len(list_filter(weights, lambda v, j:
+            (abs(whole) * v) % total > (abs(whole) * w) % total OR (abs(whole) * v) % total = (abs(whole) * w) % total AND j < i))
+            < abs(whole) - list_sum(list_transform(weights, lambda v: abs(whole) * v // total)),
+        1, 0)));
+
+CREATE OR REPLACE TEMP MACRO share_out(whole, weights) AS if(
+    len(weights) = 1,
+    [whole::HUGEINT],
+    if(
+        list_sum(list_transform(weights, lambda w: greatest(w, 0))) > 0,
+        share_by(whole::HUGEINT, list_transform(weights, lambda w: greatest(w, 0)::HUGEINT),
+            list_sum(list_transform(weights, lambda w: greatest(w, 0)))::HUGEINT),
+        share_by(whole::HUGEINT, list_transform(weights, lambda w: 1::HUGEINT), len(weights)::HUGEINT)));
+
+-- added(a, b), less(a, b), negated(a): lists of equal length, number by number.
+CREATE OR REPLACE TEMP MACRO added(a, b) AS list_transform(a, lambda x, i: x + b[i]);
+CREATE OR REPLACE TEMP MACRO less(a, b) AS list_transform(a, lambda x, i: x - b[i]);
+CREATE OR REPLACE TEMP MACRO negated(a) AS list_transform(a, lambda x: -x);

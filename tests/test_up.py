@@ -25,11 +25,13 @@ class Up:
 
     def __init__(self, home):
         self.home, self.port, self.sandbox_port = home, unused_port(), unused_port()
+        self.console_port = unused_port()
         self.said = ""
 
     def start(self, *options):
         env = {name: value for name, value in os.environ.items() if not name.startswith(OUR_SECRETS)}
         ports = ["--port", str(self.port), "--sandbox-port", str(self.sandbox_port)]
+        ports += ["--console-port", str(self.console_port)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "orderpipe.cli", "up", *ports, *options],
             cwd=ROOT,

@@ -121,8 +121,10 @@ def _judge(answer: Answer, shown: str, secrets: list[str]) -> Outcome:
         return answer.outcome(RETRY, shown, message, retry_after=3600.0)
     if code == -1 or (code == 310000 and "timestamp" in message):
         return answer.outcome(RETRY, shown, message)
-    hint = "；请检查 DINGTALK_ACCESS_TOKEN、DINGTALK_SECRET 与机器人的安全设置" if code in _SETTINGS else ""
-    return answer.outcome(REJECTED, shown, message + hint)
+    if code in _SETTINGS:
+        hint = "；请检查 DINGTALK_ACCESS_TOKEN、DINGTALK_SECRET 与机器人的安全设置"
+        return answer.outcome(RETRY, shown, message + hint, halts=True)
+    return answer.outcome(REJECTED, shown, message)
 
 
 _SETTINGS = (310000, 300001, 300005, 400101, 400102, 400106)

@@ -1,20 +1,17 @@
 """The dispatcher: due instructions go out, what came back is recorded. Sent at least once, in effect once.
 
     pending → sending → acknowledged | rejected | dead        pending → intercepted → pending
-                  ↖ retry: pending again, due later
-
-Writes to listings (`platforms`) are tried until the platform confirms them: their attempts have no end.
+                  ↖ retry: pending again, due later           dead | rejected → pending (an operator's requeue)
 
 One dispatcher per receiver holds that receiver's lock; the writer lease is held while claiming and while recording,
 never on the wire. A row left in `sending` belongs to a dispatcher that died: it is sent again as a retry, which asks
-the receiver first (WMS) or leans on the receiver's own idempotency (courier).
+the receiver first (WMS, platforms) or leans on the receiver's own idempotency (courier). docs/dispatch.md tells all.
 """
 
 import hashlib
 import hmac
 import json
 import random
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,48 +20,37 @@ from typing import Any
 
 import pyarrow as pa
 
-from orderpipe.config import Receiver, Settings
-from orderpipe.dispatch import bodies, listings, outbox
-from orderpipe.dispatch.dingtalk import DingTalkRobot
-from orderpipe.dispatch.kuaidi100 import Kuaidi100Client
-from orderpipe.dispatch.outcome import ACKNOWLEDGED, REJECTED, RETRY, Outcome
-from orderpipe.dispatch.qimen import QimenClient
-from orderpipe.errors import LeaseTimeout, OrderpipeError
+from orderpipe.config import Receiver
+from orderpipe.dispatch import outbox, receipts, return_orders
+from orderpipe.dispatch.breaker import Breaker
+from orderpipe.dispatch.channels import CHANNELS, Channel, Due, params_of, receiver_of
+from orderpipe.dispatch.outcome import ACKNOWLEDGED, REJECTED, RETRY, UNSENT, Outcome
+from orderpipe.errors import LeaseTimeout
+from orderpipe.failpoint import reach
 from orderpipe.lake import lease, merge, models
 
-RECEIVERS = ("wms", "courier", "platforms", "dingtalk")
+RECEIVERS = tuple(CHANNELS)
 BATCH = 500
-MAX_ATTEMPTS = 8
+FEWEST_ATTEMPTS = 8  # an instruction is given up when it had so many, and its channel's patience has passed
 FIRST_RETRY = timedelta(seconds=30)
-LONGEST_RETRY = timedelta(hours=1)
-_ALERTS_IN_ONE = 20
+_BREAK = timedelta(minutes=1)  # how long a receiver that is out of order is left alone
 
 
 @dataclass
 class DispatchReport:
-    """What a dispatch did. pending_left: instructions still to be sent to this receiver, those not yet due included."""
+    """What a dispatch did. too_late: refused because the world had moved on. pending_left: instructions still to be
+    sent to this receiver, those not yet due included."""
 
     receiver: str
     sent: int = 0
     acknowledged: int = 0
     rejected: int = 0
+    too_late: int = 0
     retry: int = 0
     dead: int = 0
     intercepted: int = 0
     pending_left: int = 0
     error: str = ""
-
-
-@dataclass(frozen=True)
-class _Due:
-    instruction_id: str
-    parcel_id: str | None
-    attempts: int
-    text: str
-
-    @property
-    def retry(self) -> bool:
-        return self.attempts > 0
 
 
 def dispatch(run, receiver: str, limit: int | None = None) -> DispatchReport:
@@ -91,12 +77,6 @@ def dispatch(run, receiver: str, limit: int | None = None) -> DispatchReport:
     return report
 
 
-def receiver_of(settings: Settings, name: str) -> Receiver:
-    """How a receiver is configured. The platforms are, shop by shop, in shops.yaml: a shop that cannot be called fails
-    its own instructions."""
-    return listings.receiver(settings) if name == "platforms" else settings.receivers[name]
-
-
 def _any_due(run, receiver: str) -> bool:
     return run.lake.execute(
         """SELECT EXISTS (FROM outbox.instructions
@@ -106,36 +86,42 @@ def _any_due(run, receiver: str) -> bool:
 
 
 def _dispatch(run, settings: Receiver, report: DispatchReport, limit: int | None) -> None:
-    channel = _CHANNELS[report.receiver]
+    channel = CHANNELS[report.receiver]
+    workers = int(settings.settings.get("workers", 4))
+    breaker = Breaker(patience=2 * workers)
     done: set[str] = set()
-    with (
-        closing(channel.client(run, settings)) as client,
-        ThreadPoolExecutor(int(settings.settings.get("workers", 4))) as pool,
-    ):
-        while limit is None or report.sent < limit:
+    with closing(channel.client(run, settings)) as client, ThreadPoolExecutor(workers) as pool:
+        while not breaker.open and (limit is None or report.sent < limit):
             size = BATCH if limit is None else min(BATCH, limit - report.sent)
-            due = _claim(run, report, size, done)
+            due = _claim(run, report, channel.kinds(settings), size, done)
             if due is None:
                 return
             built = channel.build(run, settings, due)
-            calls = channel.calls(client, due, built)
             outcomes: dict[str, Outcome] = {}
-            for found in pool.map(lambda call: call(), calls):
+            for found in pool.map(lambda call: call(), channel.calls(channel, client, due, built, breaker)):
                 outcomes.update(found)
-            _record(run, report, due, built, outcomes)
+            _record(run, report, channel, due, built, outcomes, breaker)
             done.update(outcomes)
             run.say(f"{report.receiver}: {report.acknowledged} acknowledged of {report.sent} sent")
+    report.error = breaker.error or ""
 
 
-def _claim(run, report: DispatchReport, size: int, done: set[str]) -> list[_Due] | None:
+def _claim(run, report: DispatchReport, kinds: list[str], size: int, done: set[str]) -> list[Due] | None:
     """Take due rows: stop those that may not go any more, mark the others as being sent. None when nothing is due."""
     con = run.lake
     with run.writing(f"claiming for {report.receiver}"):
         con.execute(
             """CREATE OR REPLACE TABLE work.dispatching AS
                SELECT $receiver AS receiver, $run AS run_id, $now::TIMESTAMPTZ AS now, $done::VARCHAR[] AS done,
-                      $size::BIGINT AS size""",
-            {"receiver": report.receiver, "run": run.id, "now": run.clock.now(), "done": sorted(done), "size": size},
+                      $size::BIGINT AS size, $kinds::VARCHAR[] AS kinds""",
+            {
+                "receiver": report.receiver,
+                "run": run.id,
+                "now": run.clock.now(),
+                "done": sorted(done),
+                "size": size,
+                "kinds": kinds,
+            },
         )
         if not models.build(con, "outbox/sending", "work.sending"):
             return None
@@ -146,79 +132,118 @@ def _claim(run, report: DispatchReport, size: int, done: set[str]) -> list[_Due]
         )
         models.build(con, "decision/shippable", "work.shippable")
         models.build(con, "outbox/superseded", "work.superseded")
+        return_orders.prepare_check(con)
         models.build(con, "outbox/claimed", "work.claimed")
-        models.build(con, "outbox/doubtful", "work.raised")
-        outbox.prepare_alerts(con, run_id=run.id, now=run.clock.now())
         with run.transaction("lake", f"send {report.receiver}"):
             outbox.write(con, "work.claimed")
-            outbox.write(con, "work.alerts")
+            reach("claim.before_commit")
+    reach("claim.committed")
     rows = con.execute(
-        """SELECT instruction_id, params->>'parcel_id', attempts - 1, params->>'text' FROM work.claimed
-           WHERE status = 'sending' ORDER BY created_at, instruction_id"""
+        """SELECT instruction_id, kind, order_id, attempts - 1, coalesce(tries_from, 0) > 0, params::VARCHAR
+           FROM work.claimed WHERE status = 'sending' ORDER BY created_at, instruction_id"""
     ).fetchall()
     report.intercepted += con.execute("SELECT count(*) FROM work.claimed WHERE status = 'intercepted'").fetchone()[0]
-    return [_Due(*row) for row in rows]
+    return [Due(*row[:-1], params_of(row[-1])) for row in rows]
 
 
-def _record(run, report: DispatchReport, due: list[_Due], built: dict[str, Any], outcomes: dict[str, Outcome]) -> None:
-    con, channel = run.lake, _CHANNELS[report.receiver]
-    now = run.clock.now()
+def _record(
+    run,
+    report: DispatchReport,
+    channel: Channel,
+    due: list[Due],
+    built: dict[str, Any],
+    outcomes: dict[str, Outcome],
+    breaker: Breaker,
+) -> None:
+    """Write down what came back, with what follows from it, in one transaction."""
+    con, now = run.lake, run.clock.now()
+    since = {
+        name: (tried, begun)
+        for name, tried, begun in con.execute(
+            """SELECT instruction_id, attempts - coalesce(tries_from, 0), coalesce(tries_since, created_at)
+               FROM work.claimed WHERE status = 'sending'"""
+        ).fetchall()
+    }
     results = []
     for row in due:
         outcome = outcomes[row.instruction_id]
-        status = _status_after(outcome, row.attempts + 1, channel.attempts)
-        _tally(report, outcome.status, status)
-        body = json.dumps(built.get(row.instruction_id), ensure_ascii=False, sort_keys=True)
-        results.append(
-            {
-                "instruction_id": row.instruction_id,
-                "attempt": row.attempts + 1,
-                "sent_at": now,
-                "outcome": outcome.status,
-                "status": status,
-                "due_at": now + _pause(row.attempts + 1, outcome.retry_after, channel.longest)
-                if status == "pending"
-                else None,
-                "request_id": outcome.request_id,
-                "http_status": outcome.http_status,
-                "latency_ms": outcome.latency_ms,
-                "body_masked": outcome.body_masked,
-                "error": outcome.error,
-                "receipt": json.dumps(outcome.receipt, ensure_ascii=False, sort_keys=True) if outcome.receipt else None,
-                "body_hash": hmac.new(run.settings.pii_key, body.encode(), hashlib.sha256).hexdigest()[:32],
-            }
-        )
+        tried, begun = since[row.instruction_id]
+        status = _status_after(outcome, tried, now - begun, channel.patience)
+        _tally(report, outcome, status)
+        results.append(_result(run, row, built, outcome, status, channel, now))
     if not results:
         return
-    con.register("results", pa.Table.from_pylist(results, schema=_RESULT))
-    con.execute("CREATE OR REPLACE TABLE work.results AS FROM results")
-    con.unregister("results")
     with run.writing(f"recording {report.receiver}"):
+        con.register("results", pa.Table.from_pylist(results, schema=_RESULT))
+        con.execute("CREATE OR REPLACE TABLE work.results AS FROM results")
+        con.unregister("results")
+        con.execute(
+            """CREATE OR REPLACE TABLE work.halted AS
+               SELECT $receiver AS receiver, $error::VARCHAR AS error WHERE $error IS NOT NULL""",
+            {"receiver": report.receiver, "error": breaker.error},
+        )
         models.build(con, "outbox/instructions_after", "work.instructions_after")
         models.build(con, "outbox/attempts_made", "work.attempts_made")
+        receipts.prepare(con, report.receiver)
+        models.build(con, "outbox/consequences", "work.consequences")
+        models.build(con, "outbox/reconsidered", "work.reconsidered")
         models.build(con, "outbox/undelivered", "work.raised")
         outbox.prepare_alerts(con, run_id=run.id, now=now)
         with run.transaction("lake", f"sent {report.receiver}"):
             outbox.write(con, "work.instructions_after")
             merge.append(con, "outbox.attempts", "work.attempts_made")
+            merge.append(con, "outbox.receipts", "work.receipts")
+            outbox.write(con, "work.consequences")
+            merge.append(con, "flow.touched", "work.reconsidered")
             outbox.write(con, "work.alerts")
+            reach("record.before_commit")
+    reach("record.committed")
 
 
-def _status_after(outcome: Outcome, attempt: int, most: int | None) -> str:
-    """most: attempts after which it is given up; None for never."""
+def _result(run, row: Due, built: dict[str, Any], outcome: Outcome, status: str, channel: Channel, now) -> dict:
+    body = json.dumps(built.get(row.instruction_id), ensure_ascii=False, sort_keys=True, default=str)
+    pause = _BREAK if outcome.status == UNSENT else _pause(row.attempts + 1, outcome.retry_after, channel.longest)
+    return {
+        "instruction_id": row.instruction_id,
+        "attempt": row.attempts + 1,
+        "sent_at": now,
+        "outcome": outcome.status,
+        "status": status,
+        "too_late": outcome.too_late,
+        "due_at": now + pause if status == "pending" else None,
+        "request_id": outcome.request_id,
+        "http_status": outcome.http_status,
+        "latency_ms": outcome.latency_ms,
+        "body_masked": outcome.body_masked,
+        "error": outcome.error,
+        "receipt": json.dumps(outcome.receipt, ensure_ascii=False, sort_keys=True) if outcome.receipt else None,
+        "body_hash": hmac.new(run.settings.pii_key, body.encode(), hashlib.sha256).hexdigest()[:32],
+    }
+
+
+def _status_after(outcome: Outcome, tried: int, age: timedelta, patience: timedelta | None) -> str:
+    """tried: attempts, this one included; age: since it was decided, or sent again by an operator. patience: None for
+    never giving up."""
+    if outcome.status == UNSENT:
+        return "pending"
     if outcome.status != RETRY:
         return outcome.status
-    # A message without idempotency whose answer was lost is repeated once, and no more.
-    limit = 2 if outcome.receipt.get("delivery") == "unknown" else most
-    return "dead" if limit is not None and attempt >= limit else "pending"
+    if outcome.receipt.get("delivery") == "unknown":
+        # A message without idempotency whose answer was lost is repeated once, and no more.
+        return "dead" if tried >= 2 else "pending"
+    given_up = patience is not None and tried >= FEWEST_ATTEMPTS and age >= patience
+    return "dead" if given_up and not outcome.halts else "pending"
 
 
-def _tally(report: DispatchReport, outcome: str, status: str) -> None:
+def _tally(report: DispatchReport, outcome: Outcome, status: str) -> None:
+    if outcome.status == UNSENT:
+        return
     report.sent += 1
-    if outcome == ACKNOWLEDGED:
+    if outcome.status == ACKNOWLEDGED:
         report.acknowledged += 1
-    elif outcome == REJECTED:
-        report.rejected += 1
+    elif outcome.status == REJECTED:
+        report.too_late += outcome.too_late
+        report.rejected += not outcome.too_late
     elif status == "dead":
         report.dead += 1
     else:
@@ -235,85 +260,9 @@ def _pause(attempt: int, asked: float | None, longest: timedelta) -> timedelta:
 _RESULT = pa.schema(
     [
         ("instruction_id", pa.string()), ("attempt", pa.int32()), ("sent_at", pa.timestamp("us", tz="UTC")),
-        ("outcome", pa.string()), ("status", pa.string()), ("due_at", pa.timestamp("us", tz="UTC")),
-        ("request_id", pa.string()), ("http_status", pa.int32()), ("latency_ms", pa.int32()),
-        ("body_masked", pa.string()), ("error", pa.string()), ("receipt", pa.string()), ("body_hash", pa.string()),
+        ("outcome", pa.string()), ("status", pa.string()), ("too_late", pa.bool_()),
+        ("due_at", pa.timestamp("us", tz="UTC")), ("request_id", pa.string()), ("http_status", pa.int32()),
+        ("latency_ms", pa.int32()), ("body_masked", pa.string()), ("error", pa.string()), ("receipt", pa.string()),
+        ("body_hash", pa.string()),
     ]
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Channel:
-    """How one receiver is spoken to: client(run, receiver); build(run, receiver, due) → bodies by instruction;
-    calls(client, due, bodies) → calls that may go side by side, each giving its instructions' Outcomes. attempts: how
-    many there may be, None for no end; longest: pause between two."""
-
-    client: Callable[..., Any]
-    build: Callable[..., dict[str, Any]]
-    calls: Callable[..., list[Callable[[], dict[str, Outcome]]]]
-    attempts: int | None = MAX_ATTEMPTS
-    longest: timedelta = LONGEST_RETRY
-
-
-def _order_bodies(make: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    def build(run, settings: Receiver, due: list[_Due]) -> dict[str, Any]:
-        rows = bodies.pick_order_rows(run.lake)
-        return {d.instruction_id: make(rows[d.parcel_id], run, settings) for d in due if d.parcel_id in rows}
-
-    return build
-
-
-def _one_by_one(send: Callable[..., Outcome]) -> Callable[..., list[Callable[[], dict[str, Outcome]]]]:
-    def calls(client, due: list[_Due], built: dict[str, Any]):
-        def call(row: _Due) -> Callable[[], dict[str, Outcome]]:
-            def attempt() -> Outcome:
-                if row.instruction_id not in built:
-                    return Outcome(REJECTED, error="找不到收件信息，无法生成指令")
-                try:
-                    return send(client, built[row.instruction_id], row.retry)
-                except OrderpipeError as error:
-                    return Outcome(RETRY, error=str(error))
-
-            return lambda: {row.instruction_id: attempt()}
-
-        return [call(row) for row in due]
-
-    return calls
-
-
-def _alert_calls(client, due: list[_Due], built: dict[str, Any]):
-    """Alerts go out together: the robot takes twenty messages a minute."""
-
-    def call(group: list[_Due]) -> Callable[[], dict[str, Outcome]]:
-        lines = "\n".join(f"- {row.text}" for row in group)
-        ids = [row.instruction_id for row in group]
-        return lambda: dict.fromkeys(ids, client.send_markdown(f"订单告警 {len(group)} 条", f"### 订单告警\n{lines}"))
-
-    groups = [due[start : start + _ALERTS_IN_ONE] for start in range(0, len(due), _ALERTS_IN_ONE)]
-    return [call(group) for group in groups]
-
-
-_CHANNELS = {
-    "wms": _Channel(
-        lambda run, receiver: QimenClient(receiver, run.clock),
-        _order_bodies(lambda row, run, settings: bodies.delivery_order(row, run.settings, settings, run.clock.now())),
-        _one_by_one(lambda client, body, retry: client.create_delivery_order(body, retry=retry)),
-    ),
-    "courier": _Channel(
-        lambda run, receiver: Kuaidi100Client(receiver, run.clock),
-        _order_bodies(lambda row, run, settings: bodies.label_order(row, run.settings, settings)),
-        _one_by_one(lambda client, body, retry: client.order_label(body, retry=retry)),
-    ),
-    "platforms": _Channel(
-        lambda run, receiver: listings.Desk(run.settings, run.clock, run.sleep),
-        lambda run, receiver, due: listings.writes(run.lake),
-        listings.calls,
-        attempts=None,
-        longest=listings.LONGEST_RETRY,
-    ),
-    "dingtalk": _Channel(
-        lambda run, receiver: DingTalkRobot(receiver, run.clock),
-        lambda run, receiver, due: {d.instruction_id: d.text for d in due},
-        _alert_calls,
-    ),
-}

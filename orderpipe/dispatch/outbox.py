@@ -6,13 +6,17 @@ from orderpipe.lake import merge, models
 
 
 def write(con, rows: str) -> int:
-    """Insert the instructions of a work table, replacing those that have the same id. Gives the number of rows."""
+    """Insert the instructions of a work table, replacing those that have the same id. Gives the number of rows.
+
+    Columns that a model leaves out are null: nobody has sent it yet.
+    """
     con.execute(
         f"""DELETE FROM outbox.instructions
             WHERE instruction_id IN (SELECT instruction_id FROM {rows})
               AND (order_id IN (SELECT order_id FROM {rows}) OR order_id IS NULL)"""
     )
-    return merge.append(con, "outbox.instructions", rows)
+    whole = f"((FROM outbox.instructions LIMIT 0) UNION ALL BY NAME FROM {rows})"
+    return merge.append(con, "outbox.instructions", whole)
 
 
 def prepare_alerts(con, *, run_id: str, now: datetime) -> int:

@@ -12,7 +12,7 @@ from orderpipe.dispatch.masking import scrub
 from orderpipe.errors import ConfigError
 from orderpipe.platforms.http import retry_after
 
-ACKNOWLEDGED, REJECTED, RETRY = "acknowledged", "rejected", "retry"
+ACKNOWLEDGED, REJECTED, RETRY, UNSENT = "acknowledged", "rejected", "retry", "unsent"
 
 BUSY = re.compile(
     r"isp\.|time[d]?[ -]?out|超时|system[ -]?(is )?busy|server[ -]?busy|系统繁忙|系统忙|服务繁忙|service unavailable",
@@ -22,10 +22,14 @@ BUSY = re.compile(
 
 @dataclass(frozen=True)
 class Outcome:
-    """status: 'acknowledged', 'rejected' (final, an operator must act) or 'retry' (nothing happened, or unknown).
+    """status: 'acknowledged', 'rejected' (final, an operator must act), 'retry' (nothing happened, or unknown) or
+    'unsent' (it never left, because the receiver is out of order).
 
     receipt: numbers and ids the receiver gave, never personal data. error: text for people, masked. retry_after:
     seconds. latency_ms: of all requests of this attempt. body_masked: the request body with personal data masked.
+    reached: whether anything came back that the receiver itself can have written. halts: no other call to this
+    receiver can work now either (a wrong key, an empty account). too_late: refused because the world has moved on,
+    which is an answer and no fault. code: the receiver's own code of a refusal.
     """
 
     status: str
@@ -36,6 +40,10 @@ class Outcome:
     latency_ms: int = 0
     retry_after: float | None = None
     body_masked: str = ""
+    reached: bool = True
+    halts: bool = False
+    too_late: bool = False
+    code: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ Source of every fact: platform documentation of Qimen, sections "Transport", "de
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -15,8 +15,10 @@ from orderpipe.clock import Clock
 from orderpipe.config import Receiver
 from orderpipe.dispatch import masking
 from orderpipe.dispatch.outcome import ACKNOWLEDGED, BUSY, REJECTED, RETRY, Answer, Outcome, post
+from orderpipe.errors import Unavailable
 from orderpipe.platforms.base import credential
-from orderpipe.platforms.http import endpoint, new_client
+from orderpipe.platforms.http import endpoint
+from orderpipe.platforms.pace import paced_client
 from orderpipe.platforms.top import sign, time_text
 
 EXISTS = re.compile(r"already[ -]?exist|duplicate|已存在|重复", re.I)
@@ -59,7 +61,7 @@ class QimenClient:
         self._url = endpoint(receiver.base_url, "/router/qimen/service", where=receiver.name)
         self._auth = QimenAuth(receiver, clock)
         self._secrets = masking.secrets(receiver.credentials)
-        self._http, self._owns_http = http or new_client(), http is None
+        self._http, self._owns_http = http or paced_client(receiver, 30.0), http is None
 
     def close(self) -> None:
         """Give back the connections this client opened."""
@@ -78,14 +80,59 @@ class QimenClient:
         attempt = _Attempt(head["deliveryOrderCode"], body, self._secrets)
         if retry:
             known = attempt.note(self._query(head))
-            if known.unclear or attempt.is_in(known):
+            if known.unclear or known.halts or attempt.is_in(known):
                 return attempt.outcome(known)
         reply = attempt.note(self.call("deliveryorder.create", body))
         if reply.flag == "failure" and EXISTS.search(reply.reason):
             known = attempt.note(self._query(head))
-            if known.unclear or attempt.is_in(known):
+            if known.unclear or known.halts or attempt.is_in(known):
                 return attempt.outcome(known)
         return attempt.outcome(reply)
+
+    def cancel_order(self, cancel: Mapping[str, Any]) -> Outcome:
+        """Ask the warehouse not to ship (order.cancel); saying so twice is harmless.
+
+        cancel: warehouseCode, ownerCode, orderCode, orderType, cancelReason. An order the warehouse does not have, or
+        has stopped already, is acknowledged; one that it has picked or shipped is 'rejected' with too_late.
+        """
+        attempt = _Attempt(cancel["orderCode"], cancel, self._secrets)
+        reply = attempt.note(self.call("order.cancel", cancel))
+        if reply.flag != "failure" or reply.unclear or reply.halts:
+            return attempt.outcome(reply)
+        head = {"warehouseCode": cancel["warehouseCode"], "deliveryOrderCode": cancel["orderCode"]}
+        known = attempt.note(self._query(head))
+        if known.unclear or known.halts:
+            return attempt.outcome(known)
+        if not attempt.is_in(known) or known.text("status") in GIVEN_UP:
+            status = known.text("status") or "unknown"
+            return replace(attempt.outcome(known), status=ACKNOWLEDGED, error=None, receipt={"status": status})
+        return replace(attempt.outcome(reply), too_late=True, receipt={"status": known.text("status")})
+
+    def create_return_order(self, order: Mapping[str, Any]) -> Outcome:
+        """Tell the warehouse of goods that come back (returnorder.create); effect once per returnOrderCode, so that an
+        attempt whose answer was lost is sent again as it was. Qimen has no question for reverse orders.
+
+        order: {"return_order": {…}, "lines": [{…}]}, Qimen's element names. receipt: returnOrderCode, returnOrderId.
+        """
+        head = order["return_order"]
+        body = {"returnOrder": head, "orderLines": [{"orderLine": line} for line in order["lines"]]}
+        attempt = _Attempt(head["returnOrderCode"], body, self._secrets)
+        reply = attempt.note(self.call("returnorder.create", body))
+        made = attempt.outcome(reply)
+        if reply.flag == "success" or (reply.flag == "failure" and EXISTS.search(reply.reason)):
+            found = reply.text("returnOrderId")
+            receipt = {"returnOrderCode": head["returnOrderCode"]} | ({"returnOrderId": found} if found else {})
+            made = replace(made, status=ACKNOWLEDGED, error=None, receipt=receipt)
+        return made
+
+    def status_of(self, code: str, warehouse_code: str) -> str | None:
+        """The warehouse's word on a delivery order (deliveryorder.query): its status; None when it has none of that
+        code. Raises Unavailable when no clear answer comes."""
+        known = self._query({"deliveryOrderCode": code, "warehouseCode": warehouse_code})
+        if known.unclear or known.halts:
+            raise Unavailable(known.reason or known.answer.failure or "no clear answer", where=f"wms, {code}")
+        held = known.flag == "success" and known.text("deliveryOrderCode") == code
+        return (known.text("status") or "NEW") if held else None
 
     def _query(self, head: Mapping[str, Any]) -> "Reply":
         criteria = {"warehouseCode": head.get("warehouseCode"), "orderCode": head["deliveryOrderCode"]}
@@ -132,6 +179,11 @@ class Reply:
         return [{child.tag: (child.text or "").strip() for child in row} for row in found]
 
     @property
+    def halts(self) -> bool:
+        """Whether our signature is not accepted: no other call fares better."""
+        return self.flag == "failure" and "sign-check-failure" in self.reason
+
+    @property
     def unclear(self) -> bool:
         """Whether it may have happened or not: send the same code again later."""
         return self.flag not in ("success", "failure") or (self.flag == "failure" and bool(BUSY.search(self.reason)))
@@ -158,14 +210,14 @@ class _Attempt:
         if reply.flag == "success":
             found = {name: reply.text(name) for name in _RECEIPT}
             receipt = {"deliveryOrderCode": self._code} | {name: text for name, text in found.items() if text}
-            given_up = found["status"] in ("CANCELED", "CLOSED", "REJECT")
+            given_up = found["status"] in GIVEN_UP
             status, error = (REJECTED, f"仓库已终止此发货单：{found['status']}") if given_up else (ACKNOWLEDGED, None)
         elif reply.flag == "failure" and reply.unclear:
             status, error = RETRY, f"仓库繁忙：{reply.reason}"
         elif reply.unclear:
             status, error = RETRY, reply.answer.failure or f"仓库的应答无法识别（HTTP {reply.answer.http_status}）"
-        elif "sign-check-failure" in reply.reason:
-            error = f"{error}；请检查 WMS_APP_KEY、WMS_SECRET、WMS_CUSTOMER_ID"
+        elif reply.halts:
+            status, error = RETRY, f"{error}；请检查 WMS_APP_KEY、WMS_SECRET、WMS_CUSTOMER_ID"
         return reply.answer.outcome(
             status,
             self._shown,
@@ -174,9 +226,12 @@ class _Attempt:
             receipt=receipt,
             request_id=reply.text("request_id") or reply.text("requestId") or None,
             latency_ms=self._latency_ms,
+            reached=reply.flag != "",
+            halts=reply.halts,
         )
 
 
+GIVEN_UP = ("CANCELED", "CLOSED", "REJECT")
 _RECEIPT = ("deliveryOrderId", "warehouseCode", "logisticsCode", "createTime", "status")
 
 

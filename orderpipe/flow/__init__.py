@@ -2,10 +2,12 @@
 
 from orderpipe.dispatch.dispatcher import RECEIVERS, DispatchReport, dispatch
 from orderpipe.flow.batch import quality_batch
+from orderpipe.flow.callbacks import CallbackReport, land_callbacks, unreadable
 from orderpipe.flow.check import Check, check
 from orderpipe.flow.decide import DecideReport, decide
 from orderpipe.flow.guard import GuardReport, guard_stock
 from orderpipe.flow.marts import build_marts, mart_names
+from orderpipe.flow.polling import PollReport, lost_parcels, poll_silent
 from orderpipe.flow.pool import PoolReport, pool
 from orderpipe.flow.pull import Lane, LaneReport, PullReport, behind, lanes, pull
 from orderpipe.flow.review import Review, Reviewed, decide_review, list_open
@@ -18,6 +20,7 @@ from orderpipe.flow.verify import LaneVerified, sweep, swept
 
 __all__ = [
     "RECEIVERS",
+    "CallbackReport",
     "Check",
     "DecideReport",
     "DispatchReport",
@@ -25,6 +28,7 @@ __all__ = [
     "Lane",
     "LaneReport",
     "LaneVerified",
+    "PollReport",
     "PoolReport",
     "PullReport",
     "Review",
@@ -40,10 +44,13 @@ __all__ = [
     "decide_review",
     "dispatch",
     "guard_stock",
+    "land_callbacks",
     "lanes",
     "list_open",
+    "lost_parcels",
     "mart_names",
     "open_run",
+    "poll_silent",
     "pool",
     "pull",
     "pull_stock",
@@ -54,4 +61,5 @@ __all__ = [
     "sweep",
     "swept",
     "tick",
+    "unreadable",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 from orderpipe.config import Settings
 from orderpipe.errors import OrderpipeError
 from orderpipe.flow import activation, judging
-from orderpipe.lake import models, open_workbench
+from orderpipe.lake import dicts, models, open_workbench
 from orderpipe.lake.reference import load_reference, load_warehouses
 from orderpipe.rules.compile import rules_sql
 from orderpipe.rules.language import RuleSet, restore
@@ -168,11 +168,10 @@ def _compare(con, report: BacktestReport, facts: str, key: tuple[str, ...], list
     more = "o.platform, o.shop_id, o.platform_order_no, " if order else ""
     join = "JOIN core.orders o USING (order_id)" if order else ""
     limit = "" if listed is None else f"LIMIT {int(listed)}"
-    cursor = con.execute(
-        f"SELECT {names}, {more}before, after FROM work.differences d {join} ORDER BY {key[0]} DESC, {names} {limit}"
+    report.listed = dicts(
+        con,
+        f"SELECT {names}, {more}before, after FROM work.differences d {join} ORDER BY {key[0]} DESC, {names} {limit}",
     )
-    columns = [column[0] for column in cursor.description]
-    report.listed = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
 _TOTALS = {

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orderpipe.dispatch import outbox
+from orderpipe.failpoint import reach
 from orderpipe.flow import activation, judging, parcelling
+from orderpipe.flow.returning import return_alerts
 from orderpipe.flow.review_alerts import review_alerts
 from orderpipe.flow.run import Run
 from orderpipe.lake import merge, models
@@ -57,7 +59,7 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
         load_reference(con, run.settings)
         _judge(run, rules)
         parcelling.parcel(run, rules)
-        raised = _raise(run, [*alerts, *review_alerts(run)])
+        raised = _raise(run, [*alerts, *review_alerts(run), *return_alerts(run)])
         report = DecideReport(decided=decided, alerts=raised)
         with run.transaction("lake", "decide"):
             if decided:
@@ -66,13 +68,14 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
                     report.routes += written if name == "routes" else 0
                 report.changed = merge.replace(con, "core.orders", "work.decided_orders")
                 parcelling.store(run)
-                outbox.write(con, "work.instructions")
                 con.execute("DELETE FROM flow.touched")
             if raised:
                 outbox.write(con, "work.alerts")
+            reach("decide.before_commit")
+        reach("decide.committed")
         report.held = _counts(con, "SELECT hold_status FROM work.orders_now WHERE hold_status IS NOT NULL")
         report.flagged = _counts(con, "SELECT rule_id FROM work.risk_flags")
-        report.instructions = _counts(con, "SELECT kind FROM work.instructions")
+        report.instructions = _counts(con, parcelling.INSTRUCTED)
         (report.parcels,) = con.execute("SELECT count(DISTINCT parcel_id) FROM work.parcels").fetchone()
     return report
 

@@ -6,9 +6,10 @@ starts the same bite again: both sides are functions of the payloads, so doing i
 
 from dataclasses import dataclass, field
 
+from orderpipe.failpoint import reach
 from orderpipe.flow.run import Run
 from orderpipe.lake import merge, models
-from orderpipe.lake.reference import load_ip_ranges, load_reference
+from orderpipe.lake.reference import load_ip_ranges, load_reference, load_warehouses
 from orderpipe.quality.gate import gate_sql
 from orderpipe.quality.suite import load_all
 
@@ -16,6 +17,7 @@ BITE = 20_000
 
 _STAGING = (
     *("orders", "order_items", "order_discounts", "shipments", "refunds", "contacts", "products", "stock", "reviews"),
+    *("wms_callbacks", "wms_stock_changes", "courier_callbacks", "settlements"),
 )
 # In this order: each may read those before it.
 _MERGED = (
@@ -24,6 +26,17 @@ _MERGED = (
     "contacts",
     "order_versions",
     "refund_versions",
+    "wms_reports",
+    "parcel_reports",
+    "packages",
+    "package_items",
+    "order_numbers",
+    "fulfilment_lines",
+    "fulfilments",
+    "tracking_reports",
+    "tracking",
+    "goods_returns",
+    "reported_orders",
     "touched",
     "addresses",
     "orders",
@@ -31,23 +44,41 @@ _MERGED = (
     "order_discounts",
     "shipments",
     "refunds",
+    "settlements",
     "products",
     "sold_listings",
+    "stock_changes",
     "stock",
     "customers_touched",
     "customers",
+    "parcel_orders",
+    "fulfilment_events",
     "order_events",
     "event_changes",
     "documents_merged",
+    "ledger_touched",
+    "ledger_now",
+    "ledger_changed",
+    "ledger_entries",
+    "order_balances",
     "pooled",
     "repairing",
     "to_decide",
 )
+# What only reports change, with the table whose columns it has: a batch without any leaves them out.
+_OF_REPORTS = {
+    "parcel_reports": "wms_reports",
+    **{name: name for name in ("wms_reports", "packages", "package_items", "fulfilment_lines", "fulfilments")},
+    **{name: name for name in ("tracking_reports", "tracking", "goods_returns", "stock_changes")},
+}
 _OF_AN_ORDER = ("core.order_items", "core.order_discounts", "core.shipments")
 _APPENDED = {
     "core.order_versions": "work.order_versions",
     "core.refund_versions": "work.refund_versions",
     "core.order_events": "work.new_events",
+    "core.wms_reports": "work.wms_reports",
+    "core.tracking_reports": "work.tracking_reports",
+    "core.stock_changes": "work.stock_changes",
     "flow.touched": "work.to_decide",
     "flow.repaired": "work.repairing",
 }
@@ -102,10 +133,16 @@ def _bite(run: Run, report: PoolReport, bite: int, retry: bool) -> bool:
             return False
         _type_rows(run)
         refused = _gate(run)
+        reported = _count(con, "staging.wms_callbacks") + _count(con, "staging.courier_callbacks")
         for name in _MERGED:
-            models.build(con, f"core/{name}", f"work.{name}")
+            if name in _OF_REPORTS and not reported:
+                con.execute(f"CREATE OR REPLACE TABLE work.{name} AS FROM core.{_OF_REPORTS[name]} LIMIT 0")
+            else:
+                models.build(con, f"core/{name}", f"work.{name}")
         _commit_vault(run)
+        reach("pool.vault_committed")
         written = _commit_lake(run)
+        reach("pool.committed")
         _close_repaired(run)
     accepted, pooled = _count(con, "work.accepted"), _count(con, "work.pooled")
     report.read += _count(con, "staging.payloads")
@@ -150,6 +187,7 @@ def _type_rows(run: Run) -> None:
     con = run.lake
     load_reference(con, run.settings)
     load_ip_ranges(con, run.settings)
+    load_warehouses(con, run.settings)
     for kind in ("orders", "refunds", "products", "stock"):
         of_platforms = [name for name in models.stage_models("staging") if name.endswith(f"_{kind}")]
         union = " UNION ALL BY NAME ".join(f"(FROM ({models.model(name)}))" for name in of_platforms)
@@ -203,10 +241,19 @@ def _commit_lake(run: Run) -> dict[str, int]:
         merge.remove(con, "core.order_events", "work.stale_events")
         for name in ("core.orders", "core.refunds", "core.products", "core.sold_listings", "core.stock"):
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}")
+        written["core.settlements"] = merge.replace(con, "core.settlements", "work.settlements")
         written["core.customers"] = merge.replace(con, "core.customers", "work.customers", "work.customers_touched")
+        for name in ("core.fulfilments", "core.packages", "core.tracking", "core.goods_returns"):
+            written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}")
+        written["core.fulfilment_lines"] = merge.replace(
+            con, "core.fulfilment_lines", "work.fulfilment_lines", "work.fulfilments"
+        )
+        written["core.package_items"] = merge.replace(con, "core.package_items", "work.package_items", "work.packages")
         written["decision.reviews"] = merge.replace(con, "decision.reviews", "work.reviews")
         for name in _OF_AN_ORDER:
             written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}", keys="work.documents_merged")
+        for name in ("core.ledger_entries", "core.order_balances"):
+            written[name] = merge.replace(con, name, f"work.{name.split('.')[1]}", keys="work.ledger_changed")
         for name, rows in _APPENDED.items():
             written[name] = merge.append(con, name, rows)
         merge.replace(con, "flow.cursors", "work.cursor")

@@ -10,7 +10,7 @@ from typing import Any
 from orderpipe.config import Settings
 from orderpipe.errors import OrderpipeError
 from orderpipe.flow import activation
-from orderpipe.lake import reader
+from orderpipe.lake import dicts, reader
 from orderpipe.rules import explain
 from orderpipe.rules.explain import Step
 from orderpipe.rules.fields import CROSS_BORDER_REVIEW
@@ -108,14 +108,13 @@ def reasons(settings: Settings, order: str) -> tuple[dict[str, Any], list[Reason
     Raises OrderpipeError when there is no such order, or several shops have one of that number.
     """
     with reader(settings) as con:
-        cursor = con.execute(
+        orders = dicts(
+            con,
             """SELECT order_id, platform, shop_id, platform_order_no, status, warehouse_id, hold_status
                FROM core.orders WHERE platform_order_no = $order OR order_id = try_cast($order AS BIGINT)
                ORDER BY order_id""",
             {"order": order.strip()},
         )
-        names = [column[0] for column in cursor.description]
-        orders = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         if len(orders) != 1:
             ids = ", ".join(f"{row['order_id']} of {row['shop_id']}" for row in orders)
             raise OrderpipeError(
@@ -166,8 +165,8 @@ def _rows(con, name: str, stored: Stored, order_id: int | None = None) -> Iterat
     outcomes = ", ".join(stored.outcomes.values())
     cursor = con.execute(
         f"""SELECT {key}, rule_id, rule_version, facts::VARCHAR, {stored.otherwise}, {stored.sound}, {outcomes}
-            FROM {stored.rows or f'decision.{name}'}
-            {'WHERE order_id = $order_id ORDER BY ALL' if order_id is not None else ''}""",
+            FROM {stored.rows or f"decision.{name}"}
+            {"WHERE order_id = $order_id ORDER BY ALL" if order_id is not None else ""}""",
         {"order_id": order_id} if order_id is not None else {},
     )
     while chunk := cursor.fetchmany(_CHUNK):

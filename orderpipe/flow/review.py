@@ -19,7 +19,7 @@ from orderpipe.flow.pool import pool
 from orderpipe.flow.review_address import ADDRESS, checked_address
 from orderpipe.flow.run import Run
 from orderpipe.flow.tick import alerts_of
-from orderpipe.lake import models
+from orderpipe.lake import dicts, models
 from orderpipe.lake.landing import forget_documents, insert_documents, stage_documents
 
 ACTIONS = ("approve", "reject", "readdress")
@@ -36,7 +36,7 @@ class Review:
     """A decision that may be submitted. covers: the flags it is taken on, as {rule_id, facts_hash}. address_key: of the
     address the reviewer saw. warehouse: where an order that leaves the country ships from; forced: although its customs
     data are incomplete. address: the new one of a readdress, in clear; replaced_key: names what the platform said of
-    the address that is replaced."""
+    the address that is replaced. request: what is asked for after the sale (orderpipe/flow/after_sale.py)."""
 
     order_id: int
     platform: str
@@ -51,6 +51,7 @@ class Review:
     forced: bool = False
     address: Mapping[str, str] | None = field(default=None, repr=False)
     replaced_key: str | None = None
+    request: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def list_open(
             WHERE ((status = 'paid' AND hold_status IS NOT NULL) {reviewed}) AND shop_id = coalesce($shop, shop_id)""",
         {"shop": shop},
     )
-    return _rows(
+    return dicts(
         con,
         f"""SELECT {_COLUMNS}, s.state, s.rules, s.reasons, s.since,
                    date_diff('minute', s.since, $now::TIMESTAMPTZ) AS waiting_minutes
@@ -98,7 +99,7 @@ def show(con, order: str) -> dict[str, Any]:
     """
     found = _found(con, order)
     ask = {"order": found["order_id"]}
-    flags = _rows(
+    flags = dicts(
         con,
         """SELECT rule_id, action, reason, facts::VARCHAR AS facts, facts_hash, rule_version, decided_at
            FROM decision.risk_flags WHERE order_id = $order
@@ -109,18 +110,18 @@ def show(con, order: str) -> dict[str, Any]:
            ORDER BY action DESC, rule_id""",
         ask,
     )
-    customs = _rows(con, "SELECT status, blocking, warnings FROM decision.customs WHERE order_id = $order", ask)
+    customs = dicts(con, "SELECT status, blocking, warnings FROM decision.customs WHERE order_id = $order", ask)
     return {
         "order": found,
         "flags": [{**flag, "facts": json.loads(flag["facts"])} for flag in flags],
         "customs": customs[0] if customs else None,
-        "customs_checks": _rows(
+        "customs_checks": dicts(
             con,
             """SELECT line_no, rule_id, level, message FROM decision.customs_checks WHERE order_id = $order
                ORDER BY level, line_no, rule_id""",
             ask,
         ),
-        "reviews": _rows(
+        "reviews": dicts(
             con,
             """SELECT review_id, action, actor, reason, warehouse_id, forced, decided_at FROM decision.reviews
                WHERE order_id = $order ORDER BY decided_at, review_id""",
@@ -226,7 +227,7 @@ def _found(con, order: str) -> dict[str, Any]:
            WHERE platform_order_no = $order OR order_id = try_cast($order AS BIGINT)""",
         {"order": order.strip()},
     )
-    rows = _rows(
+    rows = dicts(
         con,
         f"""SELECT {_COLUMNS}, s.state, s.rules, s.reasons, s.since
             FROM core.orders o LEFT JOIN work.review_state s USING (order_id)
@@ -288,6 +289,8 @@ def _payload(review_id: str, review: Review, at: datetime) -> dict[str, Any]:
     if review.address is not None:
         content |= {"address": {name: review.address[name] for name in ADDRESS if review.address.get(name)}}
         content |= {"replaced_key": review.replaced_key}
+    if review.request is not None:
+        content |= {"request": dict(review.request)}
     return content
 
 
@@ -307,9 +310,3 @@ def _outcome(run: Run, review_id: str, review: Review) -> Reviewed:
             remedy=f"see vault.raw.quarantine for the payload with source_id {review_id}",
         )  # fmt: skip
     return Reviewed(review_id, review.order_id, review.platform_order_no, review.action, *rows[0])
-
-
-def _rows(con, query: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    cursor = con.execute(query, values) if values else con.execute(query)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -16,7 +16,7 @@ from orderpipe.flow.run import Run
 from orderpipe.lake import merge, models
 from orderpipe.lake.landing import forget_documents, insert_documents, stage_documents
 from orderpipe.lake.reference import load_reference
-from orderpipe.platforms.http import new_client
+from orderpipe.platforms.pace import paced_client
 
 PLATFORM, KIND = "wms", "stock"
 TIMEOUT = 10.0  # seconds for one answer: a tick must not wait long for a warehouse that hangs
@@ -46,12 +46,13 @@ def pull_stock(run: Run) -> StockReport:
     report.asked = len(items)
     if not items:
         return report
+    changes = _changed(run)
     answers = [(warehouse, _asked(run, warehouse, items)) for warehouse in run.settings.warehouses.values()]
     for warehouse, answered in answers:
         report.answered[warehouse.id] = len(answered.rows)
         report.problems += answered.errors
     report.problems = list(dict.fromkeys(report.problems))
-    report.new = _land(run, answers)
+    report.new = _land(run, answers, changes)
     run.say(f"stock: {sum(report.answered.values())} answers, {report.new} changed")
     return report
 
@@ -81,7 +82,7 @@ def _asked(run: Run, warehouse: Warehouse, items: list[str]) -> Answered:
     if receiver is None or receiver.problem:
         return Answered(errors=[receiver.problem if receiver else "wms: no such receiver — add it to receivers.yaml"])
     try:
-        with new_client(read_timeout=TIMEOUT) as http:
+        with paced_client(receiver, TIMEOUT) as http:
             client = QimenClient(receiver, run.clock, http)
             answered = inventory(client, warehouse.wms_code, warehouse.owner_code, items, run.sleep)
     except OrderpipeError as error:
@@ -93,19 +94,31 @@ def _asked(run: Run, warehouse: Warehouse, items: list[str]) -> Answered:
     return answered
 
 
-def _document(warehouse: Warehouse, sku: str, rows: list[dict[str, str]]) -> str:
+def _changed(run: Run) -> dict[tuple[str, str], str]:
+    """The newest change a warehouse reported since its last answer, by warehouse and goods."""
+    rows = run.lake.execute(
+        """SELECT c.warehouse_id, c.sku, arg_max(c.change_id, (c."at", c.source_seq))
+           FROM core.stock_changes c JOIN core.stock s USING (stock_id)
+           WHERE c."at" > s.asked_at
+           GROUP BY c.warehouse_id, c.sku"""
+    ).fetchall()
+    return {(warehouse, sku): change for warehouse, sku, change in rows}
+
+
+def _document(warehouse: Warehouse, sku: str, rows: list[dict[str, str]], change: str | None) -> str:
     """The answer's rows of one item as JSON, in an order of their own: a warehouse may list lots differently each
-    time."""
+    time. change: what was reported meanwhile; an answer that is the same as before it is news then."""
     rows = sorted(rows, key=lambda row: json.dumps(row, sort_keys=True, ensure_ascii=False))
     content = {"warehouseCode": warehouse.wms_code, "itemCode": sku, "items": rows}
+    content |= {"afterChange": change} if change else {}
     return json.dumps(content, ensure_ascii=False, sort_keys=True)
 
 
-def _land(run: Run, answers: list[tuple[Warehouse, Answered]]) -> int:
+def _land(run: Run, answers: list[tuple[Warehouse, Answered]], changes: dict[tuple[str, str], str]) -> int:
     rows = []
     for number, (warehouse, answered) in enumerate(answers):
         for sku, found in answered.rows.items():
-            text = _document(warehouse, sku, found)
+            text = _document(warehouse, sku, found, changes.get((warehouse.id, sku)))
             digest = hashlib.sha256(text.encode()).hexdigest()
             rows.append((number, PLATFORM, warehouse.id, KIND, sku, run.started_at, text, digest))
     con = run.lake

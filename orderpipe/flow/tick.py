@@ -7,10 +7,12 @@ from typing import Any
 
 from orderpipe.config import Settings
 from orderpipe.dispatch.dispatcher import RECEIVERS, DispatchReport, dispatch
+from orderpipe.flow.callbacks import CallbackReport, land_callbacks, unreadable
 from orderpipe.flow.check import Check, check
 from orderpipe.flow.decide import DecideReport, decide
 from orderpipe.flow.guard import GuardReport, guard_stock
 from orderpipe.flow.marts import build_marts
+from orderpipe.flow.polling import PollReport, lost_parcels, poll_silent
 from orderpipe.flow.pool import PoolReport, pool
 from orderpipe.flow.pull import PullReport, behind, lanes, pull
 from orderpipe.flow.run import open_run
@@ -29,13 +31,15 @@ class TickReport:
     checks: list[Check]
     stock: StockReport = field(default_factory=StockReport)
     guard: GuardReport = field(default_factory=GuardReport)
+    callbacks: CallbackReport = field(default_factory=CallbackReport)
+    polled: PollReport = field(default_factory=PollReport)
     dispatch: list[DispatchReport] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
         """What a person should look at, one line each."""
-        found = list(dict.fromkeys([*self.pull.errors, *self.stock.problems]))
+        found = list(dict.fromkeys([*self.pull.errors, *self.stock.problems, *self.polled.problems]))
         found += [f"{c.name}: {c.detail}" for c in self.checks if not c.ok]
         found += [d.error for d in self.dispatch if d.error]
         found += [
@@ -78,13 +82,16 @@ def tick(
         timed("open", lambda: run.lake)
         pulled = timed("pull", lambda: pull(run, chosen))
         stock = timed("stock", lambda: pull_stock(run))
+        polled = timed("polling", lambda: poll_silent(run))
+        landed = timed("callbacks", lambda: land_callbacks(run))
         pooled = timed("pool", lambda: pool(run))
         alerts = [*behind(run), *stale_stock(run), *alerts_of(pooled), *ship_by_alerts(run)]
+        alerts += [*unreadable(run), *lost_parcels(polled)]
         decided = timed("decide", lambda: decide(run, alerts))
         guarded = timed("guard", lambda: guard_stock(run))
         timed("marts", lambda: build_marts(run))
         checks = timed("check", lambda: check(run))
-        report = TickReport(run.id, pulled, pooled, decided, checks, stock, guarded, seconds=seconds)
+        report = TickReport(run.id, pulled, pooled, decided, checks, stock, guarded, landed, polled, seconds=seconds)
         if send:
             report.dispatch = [timed(f"dispatch {name}", lambda name=name: dispatch(run, name)) for name in RECEIVERS]
     return report

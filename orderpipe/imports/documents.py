@@ -129,20 +129,22 @@ def _fit(binding: Binding) -> tuple[bool, bool, int]:
 
 def count(layout: Layout) -> Counted:
     """Walk over the rows once. Raises FileRefused when there is none."""
-    column = layout.binding.columns["order_no"]
+    columns = layout.binding.columns
+    key, order = [columns[name] for name in layout.binding.mapping.key], columns.get("order_no")
     numbers: Counter[str] = Counter()
     rows, beyond, rounded = 0, 0, True
     for _, row in _rows(layout):
         rows += 1
         try:
-            number = cells.identifier(row[column]) if column < len(row) else ""
+            named = [cells.identifier(row[column]) if column < len(row) else "" for column in key]
+            number = cells.identifier(row[order]) if order is not None and order < len(row) else ""
         except Unreadable:
             continue
-        if number:
-            numbers[number] += 1
-            if rounded and (more := cells.excess(number)):
-                rounded = cells.looks_rounded(number)
-                beyond += more
+        if all(named):
+            numbers["|".join(named)] += 1
+        if rounded and (more := cells.excess(number)):
+            rounded = cells.looks_rounded(number)
+            beyond += more
     if not rows:
         raise FileRefused(
             "there are headers and no rows",
@@ -161,8 +163,9 @@ def documents(layout: Layout, counted: Counted, shop: Shop, now: datetime) -> It
     zone, waiting = ZoneInfo(shop.timezone), {}
     for line, record in _rows(layout):
         row = _read(layout.binding, line, record, zone, now)
-        number = row.fields.get("order_no", "")
-        rounded = counted.rounded and cells.excess(number) > 0
+        named = [row.fields.get(name, "") for name in layout.binding.mapping.key]
+        number = "|".join(named) if all(named) else ""
+        rounded = counted.rounded and cells.excess(row.fields.get("order_no", "")) > 0
         if rounded:
             row.problems.append("id_rounded")
         if rounded or number not in counted.of_order:
@@ -176,12 +179,22 @@ def documents(layout: Layout, counted: Counted, shop: Shop, now: datetime) -> It
 
 def _rows(layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """The records below the headers; a last line of totals is none."""
+    begun = False
     for line, row in layout.table.records(layout.separator):
         if line <= layout.header_line:
             continue
         first = next(cell for cell in map(cells.plain, row) if cell) if any(map(cells.plain, row)) else ""
-        if first and not first.startswith(_TOTALS):
+        explains = not begun and layout.binding.mapping.statement and _explains(layout.binding, row)
+        begun = True
+        if first and not first.startswith(_TOTALS) and not explains:
             yield line, row
+
+
+def _explains(binding: Binding, record: Sequence[str]) -> bool:
+    """A row of words below the headers that says what they mean, as Douyin writes: neither amount nor time has a
+    digit."""
+    told = [record[binding.columns[name]] for name in ("amount", "settled_at") if binding.columns[name] < len(record)]
+    return not any(character.isdigit() for cell in told for character in cell)
 
 
 def _read(binding: Binding, line: int, record: Sequence[str], zone: ZoneInfo, now: datetime) -> Row:
@@ -231,6 +244,12 @@ def _missing(binding: Binding, record: Sequence[str], row: Row) -> Iterator[str]
         return
     if any(map(cells.plain, record[len(binding.headers) :])):
         yield "cells_beyond_headers"
+    if binding.mapping.statement:
+        if not fields.get("amount"):
+            yield "money_unreadable"
+        if not all(fields.get(name) for name in ("statement_no", "line_id", "entry_type", "settled_at")):
+            yield "settlement_line_missing"
+        return
     if not fields.get("order_no"):
         yield "order_no_missing"
     if "ordered_at" not in fields and date_of_number(binding.mapping.platform, fields.get("order_no", "")) is None:
@@ -262,6 +281,8 @@ def date_of_number(platform: str, number: str) -> datetime | None:
 
 def _document(binding: Binding, rows: list[Row], number: str, shop: Shop) -> Document:
     problems = [(row.line, problem) for row in rows for problem in row.problems]
+    if binding.mapping.statement:
+        return _statement_line(binding, rows, number, shop, problems)
     lines = len(rows)
     if "line_id" in binding.columns:
         rows = sorted(rows, key=lambda row: (len(row.fields.get("line_id", "")), row.fields.get("line_id", "")))
@@ -286,6 +307,22 @@ def _document(binding: Binding, rows: list[Row], number: str, shop: Shop) -> Doc
     updated = max(times) if times else dated.astimezone(UTC) if dated else NO_TIME
     text = msgspec.json.encode(content, order="deterministic").decode()
     return Document(number, updated, text, lines, tuple(problems))
+
+
+def _statement_line(
+    binding: Binding, rows: list[Row], number: str, shop: Shop, problems: list[tuple[int, str]]
+) -> Document:
+    """A line of a settlement statement; the same line in two files is one document, whatever the times' spelling."""
+    first = rows[0]
+    problems += [(row.line, "line_twice") for row in rows[1:] if row.content != first.content]
+    told = {**first.fields, "settled_at": first.latest.isoformat()} if first.latest else dict(first.fields)
+    content: dict[str, object] = {"mapping": binding.mapping.name, "currency": shop.currency, **told}
+    if first.other:
+        content["other"] = first.other
+    if refused := sorted({problem for _, problem in problems}):
+        content["refused"] = [{"rule": problem, "reason": REASONS[problem]} for problem in refused]
+    text = msgspec.json.encode(content, order="deterministic").decode()
+    return Document(number, first.latest or NO_TIME, text, len(rows), tuple(problems))
 
 
 def _differ(row: Row, before: Row) -> bool:

@@ -20,7 +20,8 @@ from orderpipe.lake.landing import forget_documents, insert_documents, stage_doc
 if TYPE_CHECKING:
     from orderpipe.flow.run import Run
 
-KIND = "import"
+KIND = "import"  # of a document that is an order
+STATEMENT = "settlement"  # of one that is a line of a statement
 LAND_AT = 5_000  # documents held in memory before they land
 LISTED = 1_000  # refused rows a report lists; it counts all
 _COLUMNS = (
@@ -62,6 +63,7 @@ class ImportReport:
     mapping: str = ""
     mapping_version: str = ""
     encoding: str = ""
+    kind: str = KIND
     rows: int = 0
     documents: int = 0
     landed: int = 0
@@ -145,6 +147,7 @@ def _plan(
         layout = lay_out(table, known, chosen)
         found = layout.binding.mapping
         report.mapping, report.mapping_version = found.name, found.version
+        report.kind = STATEMENT if found.statement else KIND
         report.other_columns = list(layout.binding.others.values())
         its_shop = _shop_of(settings, found, shop, path)
         report.platform, report.shop_id = its_shop.platform, its_shop.id
@@ -238,7 +241,7 @@ def _conclude(run: "Run", report: ImportReport, waiting: list[Document], landed:
 def _land(run: "Run", report: ImportReport, waiting: list[Document], ledger: bool = False) -> int:
     con = run.lake
     rows = [
-        (n, report.platform, report.shop_id, KIND, d.source_id, d.updated, d.text, _hash(d.text))
+        (n, report.platform, report.shop_id, report.kind, d.source_id, d.updated, d.text, _hash(d.text))
         for n, d in enumerate(waiting)
     ]
     with run.writing("import"):

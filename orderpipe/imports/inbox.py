@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from orderpipe.config import Settings
 from orderpipe.lake.lease import lease
+from orderpipe.private_files import sync, write_private
 
 if TYPE_CHECKING:
     from orderpipe.flow.run import Run
@@ -94,18 +95,18 @@ def file_away(settings: Settings, file: Waiting, report: "ImportReport") -> Path
 
     target = folder(settings) / (FAILED if report.status == "failed" else DONE)
     place = _free(target / file.path.name)
-    _write(
+    write_private(
         place.with_name(f"{place.name}.report.json"),
         json.dumps(report.to_dict(), ensure_ascii=False, indent=2, default=str),
     )
-    _write(place.with_name(f"{place.name}.report.txt"), as_text(report))
+    write_private(place.with_name(f"{place.name}.report.txt"), as_text(report))
     status = file.path.lstat()
     if (status.st_size, status.st_mtime_ns) != (file.size, file.modified):
         return None
     os.replace(file.path, place)
     place.chmod(0o600)
     for directory in (target, file.path.parent):
-        _sync(directory)
+        sync(directory)
     return place
 
 
@@ -116,20 +117,3 @@ def _free(place: Path) -> Path:
         number += 1
         found = place.with_name(f"{place.stem} ({number}){place.suffix}")
     return found
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,27 +12,29 @@ from orderpipe.errors import ConfigError, OrderpipeError
 from orderpipe.marked_yaml import MarkedYaml, Node, suggestion
 
 # Fields by how their cells are read (orderpipe/imports/cells.py).
-IDS = ("order_no", "line_id", "product_id", "sku_id")
+IDS = ("order_no", "line_id", "product_id", "sku_id", "statement_no")
 MONEY = (
     "unit_price", "goods_amount", "goods_payable", "payable", "paid", "postage", "tax", "discount", "shop_discount",
-    "platform_discount", "talent_discount", "payment_discount",
+    "platform_discount", "talent_discount", "payment_discount", "amount",
 )  # fmt: skip
-TIMES = ("ordered_at", "paid_at", "shipped_at", "completed_at")
+TIMES = ("ordered_at", "paid_at", "shipped_at", "completed_at", "settled_at")
 FIGURES = ("phone", "id_number", "zip", "sku", "product_code")
 TEXTS = (
     "product_name", "spec", "currency", "payment_method", "name", "country", "province", "city", "district", "town",
     "address", "buyer_message", "seller_memo", "order_type", "status", "refund_status", "courier", "ip",
+    "entry_type", "remark",
 )  # fmt: skip
 FIELDS = (*IDS, "tracking_no", "quantity", *MONEY, *TIMES, *FIGURES, *TEXTS)
 PLATFORMS = ("taobao", "pinduoduo", "douyin", "jd", "shopee", "lazada", "shopify", "any")
 _ALWAYS = ("order_no", "quantity", "status")
+_ALWAYS_OF_A_STATEMENT = ("statement_no", "line_id", "entry_type", "amount", "settled_at")
 _AMOUNTS = ("goods_amount", "unit_price", "goods_payable", "payable")
 
 
 @dataclass(frozen=True)
 class Mapping:
     """One export. fields: its possible headers by field, normalised. version: changes when the entry does. refused:
-    why it cannot be imported, or nothing."""
+    why it cannot be imported, or nothing. statement: a row is a line of a settlement statement, not of an order."""
 
     name: str
     platform: str
@@ -40,10 +42,16 @@ class Mapping:
     fields: dict[str, tuple[str, ...]]
     required: tuple[str, ...] = ()
     one_row_per_order: bool = False
+    statement: bool = False
     payable_includes_postage: bool = False
     refused: str = ""
     recognised_by: tuple[str, ...] = ()
     version: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The fields whose values make a document: rows that share them are one."""
+        return ("statement_no", "line_id") if self.statement else ("order_no",)
 
 
 @dataclass(frozen=True)
@@ -134,18 +142,21 @@ def _mapping(file: MarkedYaml, name: str, node: Node) -> Mapping:
     for one in required:
         if one not in fields:
             file.fail(entry["required"].line, f"{one!r} is no field of fields", suggestion(one, fields), within)
-    for one in _ALWAYS:
+    rows = file.text(entry["rows"], "rows", within) if "rows" in entry else "lines"
+    if rows not in ("lines", "orders", "settlements"):
+        file.fail(entry["rows"].line, f"unknown rows {rows!r}", "write lines, orders or settlements", within)
+    statement = rows == "settlements"
+    for one in _ALWAYS_OF_A_STATEMENT if statement else _ALWAYS:
         if one not in required:
             file.fail(entry["required"].line, f"{one} must be required", f"add {one}", within)
-    if not set(required) & set(_AMOUNTS):
+    if not statement and not set(required) & set(_AMOUNTS):
         file.fail(entry["required"].line, "no amount is required", f"add one of {', '.join(_AMOUNTS)}", within)
-    rows = file.text(entry["rows"], "rows", within) if "rows" in entry else "lines"
-    if rows not in ("lines", "orders"):
-        file.fail(entry["rows"].line, f"unknown rows {rows!r}", "write lines or orders", within)
     postage = entry.get("payable_includes_postage")
     includes = file.boolean(postage, "payable_includes_postage", within) if postage else False
     version = hashlib.sha256(repr((platform, rows, required, fields, includes)).encode()).hexdigest()[:12]
-    return Mapping(name, platform, title, fields, tuple(required), rows == "orders", includes, version=version)
+    return Mapping(
+        name, platform, title, fields, tuple(required), rows == "orders", statement, includes, version=version
+    )  # fmt: skip
 
 
 def _fields(file: MarkedYaml, node: Node, within: str) -> dict[str, tuple[str, ...]]:

@@ -5,8 +5,10 @@ from orderpipe.lake import dictionary
 # Cursors and queues say how far a run got, freshness and the ship-by clock what time it is; the outbox is what was done
 # in the world, and parcels, gifts, reservations and the stock guard follow from it: none of them is a function of raw.
 _NOT_DERIVED = (
-    "raw.", "flow.", "outbox.", "mart.shop_freshness", "mart.ship_by_clock", "decision.rule_", "decision.parcels",
-    "decision.gifts", "decision.reserv", "decision.stock_guard",
+    "raw.", "flow.", "outbox.", "mart.shop_freshness", "mart.ship_by_clock", "mart.interceptions",
+    "mart.receivables", "mart.settlement_gaps", "decision.rule_",
+    "decision.parcels", "decision.gifts", "decision.reserv", "decision.recalls", "decision.stock_guard",
+    "decision.return", "decision.reship", "decision.refund_gates",
 )  # fmt: skip
 
 

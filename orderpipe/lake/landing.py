@@ -8,6 +8,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from orderpipe.config import Settings
+from orderpipe.failpoint import reach
 from orderpipe.lake.transaction import transaction
 
 # Kinds whose documents say how something stands when it is asked, and may say the same again later.
@@ -110,8 +111,10 @@ def land(con, settings: Settings, windows: Iterable[PulledWindow], *, run_id: st
                      AND pull_windows.window_from = l.window_from AND pull_windows.window_to = l.window_to"""
             )
             con.execute("INSERT INTO vault.raw.pull_windows BY NAME SELECT * FROM work.ledger")
+            reach("land.before_commit")
     finally:
         forget_documents(con)
+    reach("land.committed")
     counts = dict(con.execute("SELECT number, count(*) FROM work.landing GROUP BY number").fetchall())
     return [counts.get(number, 0) for number in range(len(windows))]
 

@@ -33,6 +33,8 @@ def append(con, name: str, rows: str) -> int:
 
 def remove(con, name: str, keys: str) -> None:
     """Delete the rows whose first key column stands in the key table. Within the caller's transaction."""
+    if not con.execute(f"SELECT EXISTS (FROM {keys})").fetchone()[0]:
+        return  # a DELETE of nothing would still read the table
     target = table(name)
     key = target.key[0]
     if target.columns[key].type != "BIGINT":

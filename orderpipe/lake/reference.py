@@ -21,15 +21,19 @@ _FILES = {
     "freight": {"warehouse": pa.string(), "region": pa.string(), "first_kg_cny": _MONEY, "next_kg_cny": _MONEY},
     "blacklist": {"kind": pa.string(), "key": pa.string(), "reason": pa.string()},
     "holidays": {"day": pa.date32(), "kind": pa.string(), "note": pa.string()},
+    "couriers": {"code": pa.string(), "name": pa.string(), "kuaidi100": pa.string(), "douyin": pa.string(),
+                 "shopify": pa.string()},
+    "settlement_fees": {"platform": pa.string(), "type": pa.string(), "rate_percent": _RATE, "up_to": _MONEY},
 }  # fmt: skip
 # What customs ask of goods; a goods master from before has no such columns.
 _OPTIONAL = {
     "goods": {name: pa.string() for name in ("name_en", "origin", "unit", "use", "brand", "restricted")},
 }
-_UNIQUE = {"goods": "sku", "holidays": "day"}  # without it a line of an order would count twice
+_UNIQUE = {"goods": "sku", "holidays": "day", "couriers": "code"}  # without it a line of an order would count twice
 _CHOICES = {
     "goods": {"restricted": ("battery", "liquid", "food", "none")},
     "holidays": {"kind": ("holiday", "workday")},
+    "settlement_fees": {"type": ("commission", "freight_insurance")},
 }
 _TABLES = {"holidays": "calendar"}  # where the table is not called as the file
 
@@ -51,12 +55,13 @@ def load_reference(con, settings: Settings) -> None:
 
 
 def load_warehouses(con, settings: Settings) -> None:
-    """Fill ref.warehouses (warehouse_id, cutoff_minutes after midnight in Asia/Shanghai, weekends)."""
-    rows = [(w.id, w.cutoff_minutes, w.weekends) for w in settings.warehouses.values()]
+    """Fill ref.warehouses (warehouse_id, wms_code, cutoff_minutes after midnight in Asia/Shanghai, weekends)."""
+    rows = [(w.id, w.wms_code, w.cutoff_minutes, w.weekends) for w in settings.warehouses.values()]
     con.execute(
-        "CREATE OR REPLACE TABLE ref.warehouses (warehouse_id VARCHAR, cutoff_minutes INTEGER, weekends BOOLEAN)"
+        """CREATE OR REPLACE TABLE ref.warehouses
+           (warehouse_id VARCHAR, wms_code VARCHAR, cutoff_minutes INTEGER, weekends BOOLEAN)"""
     )
-    con.executemany("INSERT INTO ref.warehouses VALUES (?, ?, ?)", rows)
+    con.executemany("INSERT INTO ref.warehouses VALUES (?, ?, ?, ?)", rows)
 
 
 def load_ip_ranges(con, settings: Settings) -> None:

@@ -1,5 +1,7 @@
--- The timeline of the orders that the batch changes, from all their versions and cases.
--- grain: one row per event · key: event_id · inputs: work.touched, work.order_versions, core.order_versions, work.refund_versions, core.refund_versions, work.reviews, decision.reviews
+-- The timeline of the orders that the batch changes, from all their versions, cases and reports.
+-- grain: one row per event · key: event_id
+-- inputs: work.touched, work.order_versions, core.order_versions, work.refund_versions, core.refund_versions, work.reviews, decision.reviews,
+--         work.fulfilment_events (of core.wms_reports, core.packages, core.tracking_reports, core.goods_returns)
 -- A function of the set of versions: the order they arrived in does not show.
 with versions as (
     select * from work.order_versions
@@ -73,9 +75,21 @@ cases as (
 ),
 
 judgements as (  -- of people; a review that came before its order is told with the order
-    select r.order_id, if(r.action = 'approve', 'review_approved', concat('review_', r.action, 'ed')) as kind, r.actor, r.decided_at as "at",
-        json_object('reason', r.reason, 'warehouse', r.warehouse_id, 'forced', r.forced,
-            'rules', from_json(r.covers, '[{"rule_id": "VARCHAR"}]'), 'review', r.review_id) as detail,
+    select r.order_id,
+        case r.action
+            when 'approve' then 'review_approved'
+            when 'resend' then 'resend_granted'
+            when 'exchange' then 'exchange_granted'
+            when 'inspect' then 'goods_inspected'
+            when 'write_off' then 'written_off'
+            else concat('review_', r.action, 'ed')
+        end as kind, r.actor, r.decided_at as "at",
+        if(
+            r.request is null,
+            json_object('reason', r.reason, 'warehouse', r.warehouse_id, 'forced', r.forced,
+                'rules', from_json(r.covers, '[{"rule_id": "VARCHAR"}]'), 'review', r.review_id),
+            json_object('reason', r.reason, 'request', r.request, 'review', r.review_id)
+        ) as detail,
         r.source_seq, r.run_id
     from (select * from work.reviews union by name select * from decision.reviews) r
     semi join work.touched t using (order_id)
@@ -83,7 +97,7 @@ judgements as (  -- of people; a review that came before its order is told with 
 
 events as (
     select * from milestones union all by name select * from changes union all by name select * from cases
-    union all by name select * from judgements
+    union all by name select * from judgements union all by name select * from work.fulfilment_events
 )
 
 select

@@ -16,6 +16,7 @@ winners as (
     select
         n.* exclude (hold_status),
         c.warehouse_id,
+        c.fulfilment_status,
         coalesce(n.hold_status, if(c.hold_status <> 'platform_hold', c.hold_status, null)) as hold_status
     from newest n
     left join current_rows c using (order_id)
@@ -123,7 +124,8 @@ in_order as (
         paid_amount, paid_amount_cny, buyer_id, customer_id, country, province, city, district, buyer_ip_province,
         is_gift_order, is_test, expected_margin_cny, warehouse_id, hold_status, buyer_message, seller_memo,
         payment_status, is_cod, is_presale, balance_due, receiver_masked, phone_masked, phone_key, id_key, address_key,
-        list_sort(list_distinct(missing_fields)) as missing_fields, source_seq, ship_by, address_score, address_problems
+        list_sort(list_distinct(missing_fields)) as missing_fields, source_seq, ship_by, address_score, address_problems,
+        fulfilment_status
     from with_receiver
 )
 

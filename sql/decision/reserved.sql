@@ -1,6 +1,7 @@
--- Pieces that open candidate orders keep reserved: paid or on delivery and not shipped, held ones included.
+-- Pieces that open candidate orders keep reserved: paid or on delivery and not shipped, held ones included; and those of
+-- parcels that are sent again.
 -- grain: one row per order, sku and warehouse · key: (order_id, sku, warehouse_id)
--- inputs: work.orders_now, work.parcels_now (the parcels of the candidates), work.candidates, core.order_items
+-- inputs: work.orders_now, work.parcels_now (the parcels of the candidates), work.candidates, work.reshipping, core.order_items
 with open as (
     select order_id, warehouse_id
     from work.orders_now
@@ -20,6 +21,12 @@ waiting as (
 )
 
 select order_id, sku, warehouse_id, sum(quantity)::bigint as quantity
-from (select * from in_parcels union all select * from waiting)
+from (
+    select * from in_parcels
+    union all
+    select * from waiting
+    union all
+    select order_id, sku, warehouse_id, quantity from work.reshipping
+)
 where sku is not null
 group by order_id, sku, warehouse_id

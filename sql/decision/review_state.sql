@@ -15,7 +15,7 @@ with flags as (
 reviews as (
     select r.*, max(if(r.action = 'reject', (r.decided_at, r.review_id), null)) over (partition by r.order_id) as rejection
     from decision.reviews r
-    where r.order_id in (select order_id from work.candidates)
+    where r.order_id in (select order_id from work.candidates) and r.action in ('approve', 'reject', 'readdress')
 ),
 
 in_force as (  -- what was approved before a rejection is not approved any more

@@ -5,3 +5,4 @@ select
     d.run_id
 from work.results
 cross join work.dispatching d
+where outcome <> 'unsent'

@@ -2,4 +2,4 @@
 -- grain: one row per parcel and order · key: (parcel_id, order_id) · inputs: work.sending
 select distinct params->>'parcel_id' as parcel_id, unnest(from_json(params->'orders', '["BIGINT"]')) as order_id
 from work.sending
-where order_id is not null
+where kind in ('pick_order', 'waybill')

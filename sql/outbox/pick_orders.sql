@@ -1,12 +1,24 @@
 -- What a pick order and a waybill are made of: the parcel, its orders' money, its lines, and its receiver in clear.
 -- grain: one row per parcel · key: parcel_id
--- inputs: work.members, decision.parcels, core.orders, core.order_items, vault.pii.contacts
+-- inputs: work.members, decision.parcels, decision.reshipments, core.orders, core.order_items, vault.pii.contacts
 -- Read at the moment of sending, so that the newest address is used. Personal data: never stored outside the vault.
 -- Money adds up: the parts of a split order carry the price of their goods, the main part everything else; orders that
 -- leave together are added.
-with parcels as (
+with again as (  -- resends and exchanges: paid for already
+    select
+        order_id, line_no, parcel_id, order_id as lead_order_id, false as is_main, warehouse_id, platform_line_id, sku,
+        product_name, quantity, 0::decimal(18, 2) as line_amount, weight_kg, false as is_gift, order_type, origin_parcel_id
+    from decision.reshipments
+    where order_id in (select order_id from work.members)
+),
+
+parcels as (
     select p.*, sum(line_amount) over (partition by order_id, parcel_id) as part_amount
-    from decision.parcels p
+    from (
+        select *, 'JYCK' as order_type, null as origin_parcel_id from decision.parcels
+        union all by name
+        select * from again
+    ) p
     where order_id in (select order_id from work.members) and parcel_id in (select parcel_id from work.members)
 ),
 
@@ -38,7 +50,8 @@ numbered as (
 
 lines as (
     select
-        p.parcel_id, any_value(p.lead_order_id) as lead_order_id, any_value(p.warehouse_id) as warehouse_id,
+        p.parcel_id, any_value(p.lead_order_id) as lead_order_id, any_value(p.order_type) as order_type,
+        min(p.origin_parcel_id) as origin_parcel_id, any_value(p.warehouse_id) as warehouse_id,
         list({
             line_no: p.place, platform_order_no: o.platform_order_no, platform_line_id: p.platform_line_id, sku: p.sku,
             product_name: p.product_name, quantity: p.quantity, line_amount: p.line_amount::varchar,
@@ -58,7 +71,8 @@ select
     strftime(in_shanghai(o.paid_at), '%Y-%m-%d %H:%M:%S') as paid_at,
     m.goods_amount::decimal(18, 2)::varchar as goods_amount, m.discount_amount::decimal(18, 2)::varchar as discount_amount,
     m.freight::decimal(18, 2)::varchar as freight, m.payable_amount::decimal(18, 2)::varchar as payable_amount,
-    m.paid_amount::decimal(18, 2)::varchar as paid_amount, m.to_collect::decimal(18, 2)::varchar as to_collect, o.is_cod,
+    m.paid_amount::decimal(18, 2)::varchar as paid_amount, m.to_collect::decimal(18, 2)::varchar as to_collect,
+    o.is_cod and l.order_type = 'JYCK' as is_cod, l.order_type, l.origin_parcel_id,
     -- Some platforms show nothing of a receiver but its token, which WMS and courier resolve: they want a text all the same.
     coalesce(c.name, if(c.oaid is not null, '***', null)) as name,
     coalesce(c.phone, if(c.oaid is not null, '***', null)) as phone, c.province, c.city, c.district, c.town,

@@ -164,3 +164,27 @@ def shop(sandbox, configured, terminal) -> tuple[Terminal, Any]:
         ),
         world,
     )
+
+
+@pytest.fixture
+def told(tmp_path) -> Callable[[dict[str, str]], config.Settings]:
+    """told(environment): settings on a configuration of their own, with three orders decided. The goods of the second
+    are in our goods master and in no warehouse."""
+
+    def make(environment: dict[str, str]) -> config.Settings:
+        folder = tmp_path / "config"
+        shutil.copytree(config.ROOT / "config", folder)
+        goods = folder / "goods.csv"
+        (known,) = [row for row in goods.read_text("utf-8").splitlines() if row.startswith("CUP-500-BL,")]
+        goods.write_text(goods.read_text("utf-8") + known.replace("CUP-500-BL", "NO-SUCH-SKU") + "\n", "utf-8")
+        settings = config.Settings(config.Home(Path(environment["ORDERPIPE_HOME"])), folder, environment)
+        line = {"oid": 300201, "outer_sku_id": "NO-SUCH-SKU", "price": "89.00", "num": 1, "divide_order_fee": "89.00"}
+        fill(
+            settings, FIRST_KNOWN, "order",
+            trade("3001", "2026-11-09 10:05:00", "13812345678"),
+            trade("3002", "2026-11-09 10:06:00", "13912345678", orders={"order": [line]}),
+            trade("3003", "2026-11-09 10:07:00", "13712345678"),
+        )  # fmt: skip
+        return settings
+
+    return make

@@ -29,6 +29,8 @@ def row(platform="pinduoduo", oaid="oaid-1", tokens=TOKENS):
         "platform_order_no": "211213-1",
         "warehouse_id": "HZ",
         "is_cod": False,
+        "order_type": "JYCK",
+        "origin_parcel_id": None,
     }
     return dict.fromkeys(texts) | known | {"oaid": oaid, "tokens": tokens, "lines": []}
 

@@ -42,7 +42,8 @@ def order(receiver, line, clock):
 def test_a_waybill_brings_back_the_three_numbers_that_matter(order):
     outcome, _ = order(OK)
     assert outcome.status == "acknowledged"
-    assert outcome.receipt == {"kuaidinum": "SF1390000000001", "kdComOrderNum": "0163936627", "taskId": "F0A1"}
+    numbers = {"kuaidinum": "SF1390000000001", "kdComOrderNum": "0163936627", "taskId": "F0A1"}
+    assert outcome.receipt == {"kuaidicom": PARAM["kuaidicom"], **numbers}
 
 
 @pytest.mark.parametrize("retry", [False, True])
@@ -70,9 +71,9 @@ def test_the_signature_covers_exactly_the_text_that_is_sent(order):
     [
         (failed(-1, "服务器错误"), "retry"),
         (failed(30001, "参数错误"), "rejected"),
-        (failed(30002, "验签失败"), "rejected"),
-        (failed(30003, "账号错误"), "rejected"),
-        (failed(30004, "账号单量不足"), "rejected"),
+        (failed(30002, "验签失败"), "retry"),
+        (failed(30003, "账号错误"), "retry"),
+        (failed(30004, "账号单量不足"), "retry"),
         (failed(40001, "收件地址不在派送范围"), "rejected"),
         (failed(40002, "快递公司接口超时"), "retry"),
         (httpx.ReadTimeout("slow"), "retry"),
@@ -90,9 +91,10 @@ def test_each_answer_is_retried_or_given_to_a_person(order, answer, status):
     assert "kuaidinum" not in outcome.receipt
 
 
-def test_used_up_units_tell_to_top_up(order):
+def test_used_up_units_tell_to_top_up_and_stop_the_others(order):
     outcome, _ = order(failed(30004, "账号单量不足"))
-    assert "充值" in outcome.error
+    assert "充值" in outcome.error and outcome.halts
+    assert not order(failed(40001, "收件地址不在派送范围"))[0].halts
 
 
 def test_what_is_kept_names_nobody_and_holds_no_secret(order):

@@ -4,8 +4,9 @@ import pytest
 
 from orderpipe import config
 from orderpipe.clock import Clock
-from orderpipe.dispatch import listings
-from orderpipe.dispatch.listings import RESUME, SUSPEND, Desk
+from orderpipe.dispatch import shops
+from orderpipe.dispatch.listings import RESUME, SUSPEND
+from orderpipe.dispatch.shops import Desk
 from orderpipe.sandbox.model import load_goods
 
 SEVEN = ("taobao-hz", "pinduoduo-hz", "douyin-hz", "jd-hz", "shopee-sg", "lazada-my", "shopify-us")
@@ -76,6 +77,8 @@ def test_a_listing_in_a_promotion_is_refused_with_the_remedy(desk):
 
 def test_a_shop_that_cannot_be_called_fails_alone_and_is_tried_again(desk):
     class Row:
+        kind = SUSPEND
+
         def __init__(self, number, shop):
             self.instruction_id, self.retry, self.body = f"{number}", False, body(SUSPEND, shop, f"{number}")
 
@@ -84,7 +87,7 @@ def test_a_shop_that_cannot_be_called_fails_alone_and_is_tried_again(desk):
     good = Row(8, "taobao-hz")
     good.body = body(SUSPEND, "taobao-hz")
     built = {row.instruction_id: row.body for row in [*rows, good]}
-    calls = listings.calls(desk, [*rows, good], built)
+    calls = shops.calls(desk, [*rows, good], built)
     assert len(calls) == 3, "one for each shop"
     outcomes = {key: outcome for call in calls for key, outcome in call().items()}
     assert {key: outcome.status for key, outcome in outcomes.items()} == {
@@ -98,14 +101,14 @@ def test_a_shop_that_cannot_be_called_fails_alone_and_is_tried_again(desk):
 
 def test_instructions_of_one_product_are_one_write(desk):
     class Row:
-        retry = False
+        kind, retry = SUSPEND, False
 
         def __init__(self, number):
             self.instruction_id = number
 
     built = {number: body(SUSPEND, "taobao-hz") for number in ("a", "b")}
     before = desk.world.receipts()["counts"]["taobao"]["requests"]
-    (call,) = listings.calls(desk, [Row("a"), Row("b")], built)
+    (call,) = shops.calls(desk, [Row("a"), Row("b")], built)
     outcomes = call()
     assert outcomes["a"] is outcomes["b"] and outcomes["a"].status == "acknowledged"
     assert desk.world.receipts()["counts"]["taobao"]["requests"] == before + 1

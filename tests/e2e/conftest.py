@@ -1,14 +1,17 @@
 """A hub against a sandbox: real lake in a temporary home, real HTTP, a clock that is stepped."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from orderpipe import config, flow
@@ -75,6 +78,14 @@ class Hub:
         """The first value of the first row."""
         return next(iter(self.rows(query, vault=vault)[0].values()))
 
+    def reported(self) -> dict[str, Any]:
+        """Wait until everything the sandbox had to report has been delivered, or has been given up."""
+        deadline = time.monotonic() + 60
+        while (told := self.sandbox.control("GET", "callbacks"))["pending"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return told
+
     def data_files(self) -> set[str]:
         """Every Parquet file of both lakes."""
         return {str(path.relative_to(self.home)) for path in self.home.rglob("*.parquet")}
@@ -124,14 +135,15 @@ class Hub:
     def assert_the_world_holds_everything_once(self) -> None:
         """Nothing twice, nothing missing, nothing the ledger does not know of."""
         receipts = self.sandbox.receipts()
-        for receiver, kind in (("qimen", "pick_order"), ("kuaidi100", "waybill")):
-            effects = receipts[receiver]
-            assert sum(effect["duplicates"] for effect in effects) == 0
-            ledger = self.rows(
-                f"""SELECT 'OP' || (params->>'parcel_id') AS key, status, attempts FROM outbox.instructions
-                    WHERE kind = '{kind}'"""
-            )
-            held = {effect["key"] for effect in effects}
+        parcel, back = "'OP' || (params->>'parcel_id')", "'RO' || (params->>'return_id')"
+        for receiver, effect, kind, key in (
+            ("qimen", "delivery_order", "pick_order", parcel), ("kuaidi100", "waybill", "waybill", parcel),
+            ("qimen", "return_order", "return_order", back),
+        ):  # fmt: skip
+            effects = [one for one in receipts[receiver] if one["kind"] == effect]
+            assert sum(one["duplicates"] for one in effects) == 0
+            ledger = self.rows(f"SELECT {key} AS key, status, attempts FROM outbox.instructions WHERE kind = '{kind}'")
+            held = {one["key"] for one in effects}
             acknowledged = {row["key"] for row in ledger if row["status"] == "acknowledged"}
             # Stopped after an attempt whose answer was lost: it may be there, and an operator was told so.
             doubtful = {row["key"] for row in ledger if row["status"] == "intercepted" and row["attempts"] > 0}
@@ -227,3 +239,36 @@ def hub(sandbox, configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return made
 
     yield start
+
+
+@pytest.fixture
+def loop(hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Hub]]:
+    """loop(shops, **options): a hub whose console listens, and whose sandbox reports to it."""
+    started = []
+
+    def make(shops: str = "taobao-hz", **options: Any) -> Hub:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        monkeypatch.setenv("KUAIDI100_SALT", "e2e-salt")
+        monkeypatch.setenv("ORDERPIPE_CONSOLE_URL", url)
+        made = hub(shops, callback_url=url, **options)
+        console = made.start("console", "--port", url.rpartition(":")[2])
+        started.append(console)
+        deadline = time.monotonic() + 30
+        while not _listens(url):
+            assert console.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        return made
+
+    yield make
+    for console in started:
+        console.kill()
+        console.wait()
+
+
+def _listens(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz", trust_env=False).is_success
+    except httpx.TransportError:
+        return False

@@ -107,6 +107,7 @@ def test_a_listing_goes_off_at_five_on_all_seven_platforms_and_comes_back_at_ten
     assert off_sale(seven) == set(PRODUCTS) and {check.ok for check in report.checks} == {True}
 
 
+@pytest.mark.long
 def test_open_orders_count_as_sold_and_a_dead_warehouse_leaves_everything_as_it_was(sale):
     here = sale("taobao-hz,shopify-us")
     next_tick(here, 10)
@@ -158,6 +159,7 @@ def test_a_platform_that_fails_is_asked_until_it_confirms_and_holds_up_no_other(
     assert {row["status"] for row in instructions(here)} == {"acknowledged"}
 
 
+@pytest.mark.long
 def test_what_was_not_sent_yet_is_stopped_when_the_guard_changes_its_mind(sale):
     here, shops = sale("pinduoduo-hz,lazada-my"), {"pinduoduo-hz", "lazada-my"}
 

@@ -453,6 +453,22 @@ def changed_config(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def hub(new_pool, rules_config, sandbox):
+    """hub(changes): a pool whose warehouse and courier are the sandbox's."""
+    world = sandbox()
+
+    def make(*changes):
+        pool = new_pool(rules_config(changes))
+        env = {**pool.settings.env, "ORDERPIPE_SANDBOX_URL": world.url, **world.credentials}
+        pool.settings = config.Settings(pool.settings.home, pool.settings.config_dir, env)
+        pool.reopen()
+        pool.world = world
+        return pool
+
+    return make
+
+
 def _changed(folder: Path, changes: Iterable[tuple[str, str, str]]) -> Path:
     """A copy of config/ in which texts are replaced: (file, old, new)."""
     shutil.copytree(config.ROOT / "config", folder)

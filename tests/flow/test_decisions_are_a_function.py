@@ -76,8 +76,8 @@ def test_bit_by_bit_or_all_at_once(new_pool, configs, write, state, line, refund
     waiting = {row["order_id"] for row in pool.rows("SELECT order_id FROM core.orders WHERE status = 'paid'")}
     for table, rows in in_pieces.items():
         assert _of(rows, waiting if changes else None) == _of(again[table], waiting if changes else None), table
-    assert pool.rows("SELECT sum(change) AS n FROM decision.reservations") == pool.rows(
-        "SELECT sum(quantity) AS n FROM decision.reserved"
+    assert pool.rows("SELECT coalesce(sum(change), 0) AS n FROM decision.reservations") == pool.rows(
+        "SELECT coalesce(sum(quantity), 0) AS n FROM decision.reserved"
     )
 
     # A new home that sees all of it at once, under the rules that are in force at last.

@@ -5,9 +5,7 @@ import xml.etree.ElementTree as ET
 from datetime import timedelta
 from decimal import Decimal
 
-import pytest
-
-from orderpipe import config, flow
+from orderpipe import flow
 from orderpipe.lake.landing import PulledWindow, land
 
 MERGING = (("rules/routing.yaml", "merge_window_minutes: 0", "merge_window_minutes: 60"),)
@@ -18,22 +16,6 @@ NO_GIFTS = (
     ("rules/gifts.yaml", "{is_first_order: {eq: true}}", "{is_test: {eq: true}}"),
     ("rules/gifts.yaml", "{segment: {eq: vip}}", "{is_test: {eq: true}}"),
 )
-
-
-@pytest.fixture
-def hub(new_pool, rules_config, sandbox):
-    """hub(changes): a pool whose warehouse and courier are the sandbox's."""
-    world = sandbox()
-
-    def make(*changes):
-        pool = new_pool(rules_config(changes))
-        env = {**pool.settings.env, "ORDERPIPE_SANDBOX_URL": world.url, **world.credentials}
-        pool.settings = config.Settings(pool.settings.home, pool.settings.config_dir, env)
-        pool.reopen()
-        pool.world = world
-        return pool
-
-    return make
 
 
 def send(pool):

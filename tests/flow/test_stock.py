@@ -53,7 +53,7 @@ def test_good_pieces_of_every_lot_count_and_nothing_else(pool, stocked):
     assert pool.failed_checks() == []
 
 
-@pytest.mark.parametrize("bite", [1, 4, 100])
+@pytest.mark.parametrize("bite", [pytest.param(1, marks=pytest.mark.long), 4, 100])
 def test_the_newest_answer_counts_in_whatever_order_they_land_and_are_pooled(pool, stocked, bite):
     answers = [(minutes, str(pieces)) for minutes, pieces in ((0, 9), (15, 3), (30, 7))]
     orders = {f"CUP-{n}": order for n, order in enumerate(itertools.permutations(answers))}

@@ -32,10 +32,8 @@ def judge(con) -> Callable[..., list[dict[str, Any]]]:
     def judge(rules: RuleSet, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         purpose = rules.purpose
         key = ", ".join(f'"{name}" {"VARCHAR" if name == "sku" else "BIGINT"}' for name in purpose.key)
-        columns = "".join(
-            f', "{f.name}" {TYPES[f.type]}' for f in purpose.fields.values() if f.name not in purpose.key
-        )
-        con.execute(f'CREATE OR REPLACE TABLE work.facts ({key}{columns})')
+        columns = "".join(f', "{f.name}" {TYPES[f.type]}' for f in purpose.fields.values() if f.name not in purpose.key)
+        con.execute(f"CREATE OR REPLACE TABLE work.facts ({key}{columns})")
         names = [name for name in purpose.fields if name not in purpose.key]
         values = []
         for number, facts in enumerate(rows):

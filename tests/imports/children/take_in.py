@@ -32,7 +32,7 @@ elif place == "landed":  # noqa: F821
 elif place == "filing":  # noqa: F821
     inbox.file_away = dies(inbox.file_away, 1)
 elif place == "reported":  # noqa: F821
-    inbox._write = dies(inbox._write, 2, after=True)
+    inbox.write_private = dies(inbox.write_private, 2, after=True)
 else:
     inbox.file_away = dies(inbox.file_away, 1, after=True)
 inbox.take_in(Office(Path(path)).run)  # noqa: F821

@@ -1,0 +1,1 @@
+"""The web server of an installation: the doors receivers report to."""
