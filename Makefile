@@ -4,7 +4,8 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
-PYTEST_ARGS ?= -n auto --dist worksteal
+# One worker more than there are cores: for a sixth of their time tests wait for processes they started.
+PYTEST_ARGS ?= -n $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal
 
 # Starting Python without compiled byte code is two to three times slower, and every run starts a Python.
 unexport PYTHONDONTWRITEBYTECODE

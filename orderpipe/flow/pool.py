@@ -5,6 +5,8 @@ starts the same bite again: both sides are functions of the payloads, so doing i
 """
 
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 from orderpipe.failpoint import reach
 from orderpipe.flow.run import Run
@@ -203,8 +205,7 @@ def _gate(run: Run) -> dict[str, list[int]]:
     """Fill work.refused (documents that must not pass, rule and reason) and work.accepted; refused seqs by rule."""
     con = run.lake
     models.build(con, "core/refused", "work.refused")
-    for suite in load_all(run.settings.config_dir / "quality").values():
-        flagged = gate_sql(suite, f"staging.{suite.table}")
+    for flagged in _gates(run.settings.config_dir, models.code_version(run.settings.config_dir)):
         con.execute(
             f"""INSERT INTO work.refused
                 SELECT source_seq, 'staging', rule, reason FROM ({flagged}) WHERE severity = 'critical'"""
@@ -213,6 +214,13 @@ def _gate(run: Run) -> dict[str, list[int]]:
     models.build(con, "core/accepted", "work.accepted")
     rows = con.execute("SELECT rule, list(DISTINCT seq ORDER BY seq) FROM work.refused GROUP BY rule ORDER BY rule")
     return dict(rows.fetchall())
+
+
+@cache
+def _gates(config_dir: Path, code_version: str) -> tuple[str, ...]:
+    """The quality suites as queries. code_version: of what they say (models.code_version)."""
+    suites = load_all(config_dir / "quality").values()
+    return tuple(gate_sql(suite, f"staging.{suite.table}") for suite in suites)
 
 
 def _commit_vault(run: Run) -> None:

@@ -79,7 +79,7 @@ def open_writer(settings: Settings, *, threads: int = 2):
     """A writer connection, the tables made or found as the dictionary says, and the keyed-hash functions ready."""
     con = connect(settings, threads=threads)
     with lease(settings.home.lock("writer"), "making tables"):
-        _make_tables(con)
+        _make_tables(con, settings.home.path / "making_tables")
     define_keyed(con, settings.pii_key)
     con.execute((ROOT / "sql" / "functions.sql").read_text("utf-8"))
     return con
@@ -179,7 +179,8 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _make_tables(con) -> None:
+def _make_tables(con, unfinished: Path) -> None:
+    """Make the tables and columns that are missing. unfinished: a file that is there while tables are being made."""
     existing: dict[str, set[str]] = {}
     for table, column in con.execute(
         "SELECT concat_ws('.', database_name, schema_name, table_name), column_name FROM duckdb_columns()"
@@ -189,15 +190,24 @@ def _make_tables(con) -> None:
     for table in wanted:
         if table.full_name in existing and (gained := table.columns.keys() - existing[table.full_name]):
             _add_columns(con, table, gained)
+    if unfinished.exists():  # killed in between
+        _take_out_first_rows(con, [table for table in wanted if table.full_name in existing])
+        unfinished.unlink()
     missing = [table for table in wanted if table.full_name not in existing]
     if not missing:
         return
+    unfinished.touch(mode=0o600)
     for catalog in CATALOGS:
         for option, value in _OPTIONS.items():
             con.execute(f"CALL {catalog}.set_option('{option}', '{value}')")
     for catalog in CATALOGS:
         con.execute("BEGIN")
-        _create(con, [table for table in missing if table.catalog == catalog])
+        new = [table for table in missing if table.catalog == catalog]
+        _create(con, new)
+        # A table that never held a row has no statistics, and every plan that names it asks the catalog for them again
+        # (docs/decisions/0011-a-first-row.md).
+        for table in new:
+            con.execute(f"INSERT INTO {table.full_name} VALUES ({', '.join(['NULL'] * len(table.columns))})")
         con.execute("COMMIT")
     for table in missing:
         if table.small:  # a few rows a tick: kept in the catalog, so that a tick without change writes no data file
@@ -205,6 +215,16 @@ def _make_tables(con) -> None:
                 f"CALL {table.catalog}.set_option('data_inlining_row_limit', 1000, "
                 f"schema => '{table.schema}', table_name => '{table.name.split('.')[1]}')"
             )
+    _take_out_first_rows(con, missing)
+    unfinished.unlink()
+
+
+def _take_out_first_rows(con, tables: Collection[dictionary.Table]) -> None:
+    for catalog in CATALOGS:
+        con.execute("BEGIN")
+        for table in (one for one in tables if one.catalog == catalog):
+            con.execute(f'DELETE FROM {table.full_name} WHERE "{table.key[0]}" IS NULL')
+        con.execute("COMMIT")
 
 
 def _add_columns(con, table: dictionary.Table, gained: Collection[str]) -> None:

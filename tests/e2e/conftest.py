@@ -16,6 +16,7 @@ import pytest
 
 from orderpipe import config, flow
 from orderpipe.lake import reader
+from tests.homes import empty_home
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "5f" * 32
@@ -233,6 +234,8 @@ def hub(sandbox, configured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Starts a sandbox with the given options and gives a hub that lives against its shops."""
 
     def start(shops: str = "taobao-hz,shopify-us", **options: Any) -> Hub:
+        if not (tmp_path / "home").exists():
+            empty_home(tmp_path / "home")
         made = Hub(tmp_path / "home", configured(*shops.split(",")), sandbox(shops=shops, **options))
         for name, value in made.env.items():
             monkeypatch.setenv(name, value)

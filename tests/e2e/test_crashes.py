@@ -90,7 +90,7 @@ def test_replaying_raw_into_an_empty_lake_gives_identical_tables(hub, tmp_path):
     for _ in range(3):
         hub.sandbox.step(900)
         assert hub.tick().problems == []
-    for bite in (20_000, 37):
+    for bite in (20_000, 101):
         tables = replay(hub.settings, tmp_path / f"bite-{bite}", bite=bite)
         assert [table.table for table in tables if not table.same] == []
         assert {table.table for table in tables if not table.rows} <= _QUIET

@@ -16,6 +16,7 @@ import pytest
 from orderpipe import config, flow
 from orderpipe.lake.hashes import table_hashes
 from orderpipe.lake.landing import PulledWindow, land
+from tests.homes import empty_home
 
 KEY = "5f" * 32
 START = datetime(2026, 11, 9, 2, 0, tzinfo=UTC)
@@ -299,6 +300,8 @@ class Pool:
     def __init__(self, home: Path, config_dir: Path):
         self.settings = config.Settings(config.Home(home), config_dir, {"ORDERPIPE_PII_KEY": KEY})
         self._stack = contextlib.ExitStack()
+        if not home.exists():
+            empty_home(home)
         self.reopen()
 
     def reopen(self, config_dir: Path | None = None) -> None:

@@ -14,7 +14,7 @@ from orderpipe.flow.replay import replay
 from orderpipe.lookup import order_timeline
 
 few = hypothesis_settings(
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),  # an example takes seconds: no shrinking
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

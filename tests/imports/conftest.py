@@ -1,11 +1,9 @@
 """Exports as the platforms' back offices write them, and a home to import them into."""
 
-import contextlib
 import csv
 import io
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -17,6 +15,7 @@ import pytest
 from orderpipe import config, flow
 from orderpipe.imports.importing import ImportReport, import_file
 from orderpipe.lake.landing import PulledWindow, land
+from tests.homes import empty_home
 
 KEY = "5f" * 32
 NOW = datetime(2026, 11, 9, 12, 0, tzinfo=UTC)
@@ -107,26 +106,14 @@ class Office:
         return [f"{check.name}: {check.detail}" for check in flow.check(self.run) if not check.ok]
 
 
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with empty lakes, to be copied: making the tables takes longer than most tests."""
-    one = Office(tmp_path_factory.mktemp("empty"))
-    assert one.run.lake
-    one.close()
-    return one.path
-
-
 @pytest.fixture
-def new_office(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Office]]:
+def new_office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Office]]:
     """new_office() opens an office on a new home."""
     opened: list[Office] = []
 
     def make() -> Office:
         path = tmp_path_factory.mktemp("office") / "here"
-        shutil.copytree(empty, path)
-        for catalog in path.glob("home/*/catalog.sqlite"):  # which knows its folder by its full name
-            with contextlib.closing(sqlite3.connect(catalog)) as con, con:
-                con.execute("UPDATE ducklake_metadata SET value = replace(value, ?, ?)", (str(empty), str(path)))
+        empty_home(path / "home")
         opened.append(Office(path))
         return opened[-1]
 
