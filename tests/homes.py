@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -26,5 +27,11 @@ def _template() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="orderpipe-home-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = folder / "home"
-    open_writer(config.Settings(config.Home(home), config.ROOT / "config", {"ORDERPIPE_PII_KEY": "00" * 32})).close()
+    umask = os.umask(0o077)  # as the command sets it
+    try:
+        open_writer(
+            config.Settings(config.Home(home), config.ROOT / "config", {"ORDERPIPE_PII_KEY": "00" * 32})
+        ).close()
+    finally:
+        os.umask(umask)
     return home

@@ -136,6 +136,7 @@ def test_one_shop_is_pulled_by_materialising_its_lane(world, instance):
     assert query("SELECT count(*) FROM vault.raw.payloads WHERE kind = 'order'") == [(3,)]
 
 
+@pytest.mark.long
 def test_a_window_can_be_pulled_again_for_one_shop(world, run_job):
     place(world, "taobao-hz")
     place(world, "shopify-us")

@@ -46,6 +46,7 @@ def test_every_order_of_seven_platforms_is_pooled_once_in_its_newest_state(seven
     assert {row["state"] for row in lanes.values()} == {"fresh"}
 
 
+@pytest.mark.long
 def test_dead_shops_alert_after_two_silent_ticks_and_the_others_stay_fresh(seven):
     seven.sandbox.step(900)
     seven.tick(send=False)

@@ -136,6 +136,7 @@ def test_open_orders_count_as_sold_and_a_dead_warehouse_leaves_everything_as_it_
     assert {row["failures"] for row in here.rows("FROM vault.raw.stock_pulls", vault=True)} == {0}
 
 
+@pytest.mark.long
 def test_a_platform_that_fails_is_asked_until_it_confirms_and_holds_up_no_other(sale):
     here = sale("jd-hz,taobao-hz,shopify-us")
     here.sandbox.fault("jd", "http_500", times=10_000, match="upOrDown")
@@ -183,6 +184,7 @@ def test_what_was_not_sent_yet_is_stopped_when_the_guard_changes_its_mind(sale):
     assert {row["status"] for row in instructions(here)} == {"acknowledged", "intercepted"}
 
 
+@pytest.mark.long
 def test_a_listing_that_is_off_by_another_hand_stays_so(sale):
     shop = "shopify-us"
     here = sale(f"jd-hz,{shop}")

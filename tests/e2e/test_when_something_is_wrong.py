@@ -41,6 +41,7 @@ def test_a_wrong_secret_stops_only_its_shop_and_names_it(living, shop, other, va
     assert _open_windows(living, shop) == 0
 
 
+@pytest.mark.long
 def test_a_shop_that_stays_behind_is_told_to_the_group_once_a_day_with_the_remedy(living):
     for _ in range(4):
         living.command("tick", TAOBAO_APP_SECRET="wrong-secret")
@@ -52,6 +53,7 @@ def test_a_shop_that_stays_behind_is_told_to_the_group_once_a_day_with_the_remed
     _healed(living)
 
 
+@pytest.mark.long
 def test_a_missing_variable_is_named_with_its_shop(living):
     done = living.command("tick", SHOPIFY_CLIENT_SECRET=None)
     assert done.returncode == 1
@@ -76,6 +78,7 @@ def test_a_dead_platform_is_reported_and_caught_up_with(living):
     _healed(living)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "where"), [("truncated_body", "shopify"), ("malformed_json", "taobao")])
 def test_a_broken_page_keeps_the_window_open_until_it_reads_well(living, where, kind):
     shop = {"taobao": "taobao-hz", "shopify": "shopify-us"}[where]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orderpipe.flow import activation
 
 few = settings(
-    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 PURE = ("decision.routes", "decision.route_lines", "decision.risk_flags", "decision.ship_by", "decision.customs_checks")
 PLANNED = ("decision.gifts", "decision.parcels", "decision.reserved")

@@ -75,6 +75,7 @@ def documents(write, state, line, refund):
     return make
 
 
+@pytest.mark.long
 @few
 @given(history=histories(4), bite=st.sampled_from([2, 3]), cuts=st.lists(st.integers(1, 12), max_size=1))
 def test_the_pieces_a_pool_works_in_do_not_show(new_pool, documents, tmp_path_factory, history, bite, cuts):
