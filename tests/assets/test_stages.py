@@ -85,6 +85,7 @@ def test_one_shop_with_a_revoked_token_turns_only_its_own_lane_red(world, run_jo
     assert {told for (shop, _), told in lanes.items() if shop == "shopify-us"} == {("fresh", 0, False)}
 
 
+@pytest.mark.long
 def test_a_broken_rule_file_turns_its_check_red_and_the_rules_in_force_go_on(world, run_job):
     place(world, "taobao-hz")
     tick = run_job("tick")

@@ -1,4 +1,4 @@
-"""Lives of the campaign, twenty here and fifty with the long tests (benchmarks/campaign.py lives a thousand): nothing
+"""Lives of the campaign, ten here and fifty with the long tests (benchmarks/campaign.py lives a thousand): nothing
 lost, doubled or stale."""
 
 import pytest
@@ -14,7 +14,7 @@ def url():
         yield url
 
 
-@pytest.mark.parametrize("portion", [pytest.param(n, marks=pytest.mark.long) if n > 3 else n for n in range(PORTIONS)])
+@pytest.mark.parametrize("portion", [pytest.param(n, marks=pytest.mark.long) if n > 1 else n for n in range(PORTIONS)])
 def test_seeded_lives_with_faults_lose_and_double_nothing(url, portion):
     outcomes = [campaign.live(seed, url) for seed in range(portion, RUNS, PORTIONS)]
     assert [outcome for outcome in outcomes if not outcome.clean] == []

@@ -55,6 +55,7 @@ def test_a_tick_killed_at_any_moment_loses_nothing_and_doubles_nothing(hub):
     hub.assert_the_world_holds_everything_once()
 
 
+@pytest.mark.long
 def test_readers_see_whole_states_and_no_error_while_ticks_write(hub):
     hub = hub(seed=43, history=1, orders_per_hour=120, pace=4)
     hub.tick()

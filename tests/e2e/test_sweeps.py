@@ -16,6 +16,7 @@ def sweep(hub, hours=6):
     return {(lane.shop_id, lane.kind): lane for lane in found}
 
 
+@pytest.mark.long
 def test_an_order_the_platform_showed_too_late_is_found_pulled_and_told_of(hub):
     here = hub()
     here.sandbox.fault("taobao", "late_commit", times=2, seconds=3600)  # placed, and paid

@@ -69,6 +69,7 @@ def test_a_missing_key_stops_everything_with_a_remedy(living):
     assert "doctor --init" in done.stderr
 
 
+@pytest.mark.long
 def test_a_dead_platform_is_reported_and_caught_up_with(living):
     done = living.command("tick", ORDERPIPE_SANDBOX_URL="http://127.0.0.1:9")
     assert done.returncode == 1

@@ -337,6 +337,7 @@ CONTENT = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @hypothesis_settings(
     max_examples=2,
     deadline=None,

@@ -134,6 +134,7 @@ class Careless:
             page += 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_orderpipe_loses_nothing(sandbox, orderpipe):
     world = sandbox(shops="taobao-hz")
