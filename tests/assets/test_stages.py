@@ -173,6 +173,7 @@ def test_a_wish_that_makes_no_sense_fails_at_once_and_says_why(world, run_job, w
     assert cause in failed_steps(tick)["pull"].user_failure_data.description
 
 
+@pytest.mark.long
 def test_nothing_is_decided_on_an_order_pool_that_does_not_add_up(world, run_job):
     place(world, "taobao-hz")
     run_job("tick")

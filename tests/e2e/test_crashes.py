@@ -84,6 +84,7 @@ _QUIET = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_replaying_raw_into_an_empty_lake_gives_identical_tables(hub, tmp_path):
     from orderpipe.flow.replay import replay
 
