@@ -1,11 +1,8 @@
 """Dispatch: one sensor per receiver asks for a run when the outbox holds something that is due."""
 
-import time
-
 from dagster import (
     DefaultSensorStatus,
     RunRequest,
-    RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SkipReason,
@@ -15,12 +12,10 @@ from dagster import (
 from assets import jobs
 from orderpipe.errors import OrderpipeError
 from sensors import outbox
-from sensors.runs import failures_in_a_row, last_end, unfinished
+from sensors.runs import attempt, resting, unfinished
 
 BATCH = "orderpipe/batch"
 EVERY = 15  # seconds between looks
-GIVE_UP = 4  # failed runs in a row; the failure sensor has called a person by then
-PAUSE = 900  # seconds between attempts from then on, so that sending resumes when the cause is mended
 
 
 def _sensor(receiver: str) -> SensorDefinition:
@@ -43,13 +38,9 @@ def _sensor(receiver: str) -> SensorDefinition:
             return SkipReason(str(error))
         if not due.count:
             return SkipReason("nothing is due")
-        if failures_in_a_row(context.instance, job.name, GIVE_UP) == GIVE_UP:
-            left = last_end(context.instance, job.name) + PAUSE - time.time()
-            if left > 0:
-                return SkipReason(f"the last {GIVE_UP} runs failed; the next attempt is in {left:.0f} s")
-        # A run_key is spent even when its run fails or leaves the batch as it was, so every attempt has a number.
-        earlier = context.instance.get_runs_count(RunsFilter(job_name=job.name, tags={BATCH: due.batch}))
-        return RunRequest(run_key=f"{receiver}:{due.batch}:{earlier + 1}", tags={BATCH: due.batch})
+        return resting(context.instance, job.name) or attempt(
+            context.instance, job.name, BATCH, due.batch, of=f"{receiver}:"
+        )
 
     return look
 

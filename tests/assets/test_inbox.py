@@ -10,7 +10,8 @@ from dagster._core.utils import make_new_run_id
 from assets import jobs
 from orderpipe import config
 from orderpipe.lake import reader
-from sensors.inbox import GIVE_UP, inbox_sensor
+from sensors.inbox import inbox_sensor
+from sensors.runs import GIVE_UP
 
 SHOPS = "- {id: douyin-hz, platform: douyin, name: D, timezone: Asia/Shanghai, currency: CNY, base_url: http://x}\n"
 HEADERS = "主订单编号,子订单编号,商品数量,商家编码,商品单价,订单应付金额,订单提交时间,支付完成时间,订单状态\n"
@@ -112,7 +113,7 @@ def test_after_repeated_failures_it_pauses(look, instance, box, monkeypatch):
     for _ in range(GIVE_UP):
         instance.report_run_failed(add_run(instance, DagsterRunStatus.STARTED, look().tags))
     assert f"the last {GIVE_UP} runs failed" in look().skip_message
-    monkeypatch.setattr("sensors.inbox.PAUSE", 0)
+    monkeypatch.setattr("sensors.runs.PAUSE", 0)
     assert isinstance(look(), RunRequest)
 
 

@@ -18,8 +18,9 @@ from dagster._core.utils import make_new_run_id
 from assets.core import SEQ_FROM, SEQ_TO
 from orderpipe import config, lake
 from orderpipe.dispatch.dispatcher import RECEIVERS
-from sensors.dispatch import BATCH, GIVE_UP, dispatch_sensors
+from sensors.dispatch import BATCH, dispatch_sensors
 from sensors.quality import LARGEST, quality_sensor
+from sensors.runs import GIVE_UP
 from sensors.schedules import tick_schedule
 
 SCHEDULED = datetime(2026, 11, 11, 0, 15, tzinfo=UTC)
@@ -129,7 +130,7 @@ def test_after_repeated_failures_dispatch_pauses_and_then_tries_again(instance, 
         run = add_run(instance, "dispatch_wms", DagsterRunStatus.STARTED, **answer.tags)
         instance.report_run_failed(run)
     assert f"the last {GIVE_UP} runs failed" in look(instance).skip_message
-    monkeypatch.setattr("sensors.dispatch.PAUSE", 0)
+    monkeypatch.setattr("sensors.runs.PAUSE", 0)
     assert isinstance(look(instance), RunRequest)
 
 
