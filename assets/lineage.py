@@ -28,9 +28,14 @@ SQL = config.ROOT / "sql"
 # The payloads of the batch at hand, which every platform's model reads: in the graph, the raw asset of its name.
 BATCH = "staging.payloads"
 # What comes from no shop: files (`import_orders` types documents of every platform), warehouses (`wms_stock`),
-# couriers, people; and the doors through which several of them come.
+# couriers, people; and what comes through the door of another name.
 ELSEWHERE = ("import", "wms", "courier", "reviews", "settlements")
-_DOORS = {"wms_callbacks": "callbacks", "courier_callbacks": "callbacks", "settlements": "import_orders"}
+_DOORS = {
+    "wms_callbacks": "callbacks",
+    "courier_callbacks": "callbacks",
+    "settlements": "import_orders",
+    "shopify_refunds": "shopify_orders",  # they stand inside their order
+}
 _INPUTS = re.compile(r"^--.*\binputs: (?P<names>.+(?:\n-- {3,}.+)*)", re.MULTILINE)
 _NAME = re.compile(r"\b[a-z]\w*(?:\.[a-z]\w*)+")
 # `work.routed (routing rules over work.order_facts)`: what the rules in force say of a table of facts.
@@ -52,6 +57,11 @@ class Model:
         """The platform whose payloads it types; empty for a model that serves every platform."""
         first = self.name.partition("_")[0]
         return first if BATCH in self.inputs and first not in ELSEWHERE else ""
+
+    @property
+    def pulled(self) -> bool:
+        """Whether what it types is pulled from shops under its own name."""
+        return bool(self.platform) and self.name not in _DOORS
 
     @property
     def elsewhere(self) -> bool:
@@ -104,7 +114,7 @@ def _assets(name: str, reader: Model) -> list[AssetKey]:
     if name == BATCH:
         return [AssetKey(["raw", _DOORS.get(reader.name, reader.name)])]
     if name == "raw.pull_windows":  # every pull writes it
-        return [AssetKey(["raw", typed]) for typed, model in typing_models().items() if not model.elsewhere]
+        return [AssetKey(["raw", typed]) for typed, model in typing_models().items() if model.pulled]
     if table.startswith("typed_"):  # the union of every platform's model of that kind
         kind = table.removeprefix("typed")
         return [AssetKey(["staging", typed]) for typed in typing_models() if typed.endswith(kind)]

@@ -110,7 +110,7 @@ reviews = AssetSpec(
     owners=OWNERS,
     description="人工复核意见 · What reviewers decided, a document each. SQL: `vault.raw.payloads` with kind `review`.",
 )
-_SPECS = [_spec(model) for model in typing_models().values() if not model.elsewhere]
+_SPECS = [_spec(model) for model in typing_models().values() if model.pulled]
 
 
 @multi_asset(

@@ -146,6 +146,14 @@ class Settings:
         entries = _read_yaml(path, list)
         return {w.id: w for w in (_build(Warehouse, e, path, f"entry {n}", self.env) for n, e in enumerate(entries, 1))}
 
+    @property
+    def threads(self) -> int:
+        """Threads a connection to the lakes computes with: ORDERPIPE_THREADS, by default 1. Raises ConfigError."""
+        text = self.env.get("ORDERPIPE_THREADS") or "1"
+        if not re.fullmatch(r"[1-9][0-9]{0,2}", text):
+            raise ConfigError(f"{text!r} is no number of threads", where="ORDERPIPE_THREADS", remedy="use 1 or more")
+        return int(text)
+
     @cached_property
     def pii_key(self) -> bytes:
         """The key of the keyed hashes (phone_key, …), 32 bytes from ORDERPIPE_PII_KEY as hex."""

@@ -11,7 +11,7 @@ from orderpipe.flow import activation, judging, parcelling
 from orderpipe.flow.returning import return_alerts
 from orderpipe.flow.review_alerts import review_alerts
 from orderpipe.flow.run import Run
-from orderpipe.lake import merge, models
+from orderpipe.lake import merge, models, snapshot
 from orderpipe.lake.reference import load_reference
 from orderpipe.rules.language import RuleSet
 
@@ -51,15 +51,16 @@ def decide(run: Run, alerts: Iterable[tuple[str, str]] = ()) -> DecideReport:
         )
         rules = activation.active(run)
         _bring_in_line(run, rules)
-        _choose(run)
-        raised = _raise(run, alerts)
-        (decided,) = con.execute("SELECT count(*) FROM work.candidates").fetchone()
-        if not decided and not raised:
-            return DecideReport()
-        load_reference(con, run.settings)
-        _judge(run, rules)
-        parcelling.parcel(run, rules)
-        raised = _raise(run, [*alerts, *review_alerts(run), *return_alerts(run)])
+        with snapshot(con):
+            _choose(run)
+            raised = _raise(run, alerts)
+            (decided,) = con.execute("SELECT count(*) FROM work.candidates").fetchone()
+            if not decided and not raised:
+                return DecideReport()
+            load_reference(con, run.settings)
+            _judge(run, rules)
+            parcelling.parcel(run, rules)
+            raised = _raise(run, [*alerts, *review_alerts(run), *return_alerts(run)])
         report = DecideReport(decided=decided, alerts=raised)
         with run.transaction("lake", "decide"):
             if decided:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from orderpipe.failpoint import reach
 from orderpipe.flow.run import Run
-from orderpipe.lake import merge, models
+from orderpipe.lake import merge, models, snapshot
 from orderpipe.lake.reference import load_ip_ranges, load_reference, load_warehouses
 from orderpipe.quality.gate import gate_sql
 from orderpipe.quality.suite import load_all
@@ -127,20 +127,16 @@ def _bite(run: Run, report: PoolReport, bite: int, retry: bool) -> bool:
     """One bounded stretch of payloads, merged; False when there was nothing left to do."""
     con = run.lake
     with run.writing("pool"):
-        (done,) = con.execute("SELECT coalesce(max(seq), 0) FROM flow.cursors WHERE stage = 'pool'").fetchone()
-        (last,) = con.execute("SELECT coalesce(max(seq), 0) FROM vault.raw.payloads").fetchone()
-        upto = min(done + bite, last)
-        again = _take(run, done, upto, retry)
-        if upto == done and not again:
-            return False
-        _type_rows(run)
-        refused = _gate(run)
-        reported = _count(con, "staging.wms_callbacks") + _count(con, "staging.courier_callbacks")
-        for name in _MERGED:
-            if name in _OF_REPORTS and not reported:
-                con.execute(f"CREATE OR REPLACE TABLE work.{name} AS FROM core.{_OF_REPORTS[name]} LIMIT 0")
-            else:
-                models.build(con, f"core/{name}", f"work.{name}")
+        with snapshot(con):
+            (done,) = con.execute("SELECT coalesce(max(seq), 0) FROM flow.cursors WHERE stage = 'pool'").fetchone()
+            (last,) = con.execute("SELECT coalesce(max(seq), 0) FROM vault.raw.payloads").fetchone()
+            upto = min(done + bite, last)
+            again = _take(run, done, upto, retry)
+            if upto == done and not again:
+                return False
+            _type_rows(run)
+            refused = _gate(run)
+            _merge(run)
         _commit_vault(run)
         reach("pool.vault_committed")
         written = _commit_lake(run)
@@ -160,6 +156,17 @@ def _bite(run: Run, report: PoolReport, bite: int, retry: bool) -> bool:
         report.quarantine.setdefault(rule, []).extend(seqs)
     report.unknown += [text for (text,) in con.execute(models.model("core/unknown_values")).fetchall()]
     return True
+
+
+def _merge(run: Run) -> None:
+    """Run the merging models on what the gate let through."""
+    con = run.lake
+    reported = _count(con, "staging.wms_callbacks") + _count(con, "staging.courier_callbacks")
+    for name in _MERGED:
+        if name in _OF_REPORTS and not reported:
+            con.execute(f"CREATE OR REPLACE TABLE work.{name} AS FROM core.{_OF_REPORTS[name]} LIMIT 0")
+        else:
+            models.build(con, f"core/{name}", f"work.{name}")
 
 
 def _take(run: Run, done: int, upto: int, retry: bool) -> int:
@@ -190,15 +197,23 @@ def _type_rows(run: Run) -> None:
     load_reference(con, run.settings)
     load_ip_ranges(con, run.settings)
     load_warehouses(con, run.settings)
+    here = con.execute("SELECT DISTINCT if(kind = 'import', kind, platform) FROM staging.payloads").fetchall()
     for kind in ("orders", "refunds", "products", "stock"):
-        of_platforms = [name for name in models.stage_models("staging") if name.endswith(f"_{kind}")]
-        union = " UNION ALL BY NAME ".join(f"(FROM ({models.model(name)}))" for name in of_platforms)
+        # Models of platforms that sent nothing need not be planned; any one of them has the columns.
+        every = [name for name in models.stage_models("staging") if name.endswith(f"_{kind}")]
+        needed = [name for name in every if (_platform(name),) in here] or every[:1]
+        union = " UNION ALL BY NAME ".join(f"(FROM ({models.model(name)}))" for name in needed)
         con.execute(
             f"""CREATE OR REPLACE TABLE staging.typed_{kind} AS
                 FROM ({union}) ANTI JOIN (FROM staging.payloads WHERE payload IS NULL) p ON p.seq = source_seq"""
         )
     for name in _STAGING:
         models.build(con, f"staging/{name}", f"staging.{name}")
+
+
+def _platform(model: str) -> str:
+    """Whose documents `staging/taobao_orders` types; those that come as files are of every platform."""
+    return model.removeprefix("staging/").partition("_")[0]
 
 
 def _gate(run: Run) -> dict[str, list[int]]:

@@ -3,6 +3,6 @@
 from orderpipe.lake.connection import connect, keyed, open_workbench, open_writer, reader
 from orderpipe.lake.lease import lease
 from orderpipe.lake.rows import dicts
-from orderpipe.lake.transaction import transaction
+from orderpipe.lake.transaction import snapshot, transaction
 
-__all__ = ["connect", "dicts", "keyed", "lease", "open_workbench", "open_writer", "reader", "transaction"]
+__all__ = ["connect", "dicts", "keyed", "lease", "open_workbench", "open_writer", "reader", "snapshot", "transaction"]

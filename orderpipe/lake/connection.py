@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FORMAT = "1.0"  # never migrated silently: a migrated catalog cannot be read by this version again
 CATALOGS = ("vault", "lake")
-# In-memory databases of a writer: typed rows of a batch, reference files, change sets. They are filled before a
-# transaction begins, because a transaction may write to one attached database only.
+# Schemas of a writer's in-memory database: typed rows of a batch, reference files, change sets. They are filled before
+# a transaction on a lake begins, because one may write to one attached database only.
 SCRATCH = ("staging", "ref", "work")
 # Inlining is off but for small tables: it makes large commits slow and puts rows in clear into the catalog.
 _OPTIONS = {
@@ -35,7 +35,7 @@ _OPTIONS = {
 }
 
 
-def connect(settings: Settings, *, read_only: bool = False, vault: bool = True, threads: int = 2):
+def connect(settings: Settings, *, read_only: bool = False, vault: bool = True):
     """A DuckDB connection with the lakes attached; schemas of `lake` (core.orders) need no prefix.
 
     read_only opens for reading (what `orderpipe sql`, the console and sensors use); vault=False leaves the vault,
@@ -55,7 +55,7 @@ def connect(settings: Settings, *, read_only: bool = False, vault: bool = True, 
 
     con = duckdb.connect(
         config={
-            "threads": threads,
+            "threads": settings.threads,
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }
@@ -69,15 +69,15 @@ def connect(settings: Settings, *, read_only: bool = False, vault: bool = True, 
     con.execute("SET enable_progress_bar = false")
     for name in CATALOGS if vault else ("lake",):
         _attach(con, settings, name, read_only)
-    for scratch in () if read_only else SCRATCH:
-        con.execute(f"ATTACH ':memory:' AS {scratch}")
     con.execute("USE lake")
+    if not read_only:
+        _add_scratch(con)
     return con
 
 
-def open_writer(settings: Settings, *, threads: int = 2):
+def open_writer(settings: Settings):
     """A writer connection, the tables made or found as the dictionary says, and the keyed-hash functions ready."""
-    con = connect(settings, threads=threads)
+    con = connect(settings)
     with lease(settings.home.lock("writer"), "making tables"):
         _make_tables(con, settings.home.path / "making_tables")
     define_keyed(con, settings.pii_key)
@@ -85,12 +85,11 @@ def open_writer(settings: Settings, *, threads: int = 2):
     return con
 
 
-def open_workbench(settings: Settings, *, threads: int = 2):
-    """A reader of the lake that can compute: scratch databases and the functions of the models, but no vault, no key
+def open_workbench(settings: Settings):
+    """A reader of the lake that can compute: scratch schemas and the functions of the models, but no vault, no key
     and no way to write. What `orderpipe rules backtest` tries rules with, while ticks go on."""
-    con = connect(settings, read_only=True, vault=False, threads=threads)
-    for scratch in SCRATCH:
-        con.execute(f"ATTACH ':memory:' AS {scratch}")
+    con = connect(settings, read_only=True, vault=False)
+    _add_scratch(con)
     define_keyed(con, b"")  # some functions name it; nothing that is asked here hashes anything
     con.execute((ROOT / "sql" / "functions.sql").read_text("utf-8"))
     return con
@@ -144,6 +143,13 @@ def _catalog(settings: Settings, name: str) -> Path:
 def data_dir(settings: Settings, name: str) -> Path:
     """The folder of a lake's Parquet files."""
     return settings.home.path / name / "data"
+
+
+def _add_scratch(con) -> None:
+    con.execute("ATTACH ':memory:' AS scratch")
+    for schema in SCRATCH:
+        con.execute(f"CREATE SCHEMA scratch.{schema}")
+    con.execute(f"SET search_path = '{','.join(['lake.main', *(f'scratch.{schema}' for schema in SCRATCH)])}'")
 
 
 def _prepare(settings: Settings) -> None:

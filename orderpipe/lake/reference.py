@@ -43,15 +43,16 @@ def load_reference(con, settings: Settings) -> None:
 
     A file is read once per connection and state of the file. Raises ConfigError with file, line and remedy.
     """
+    loaded = _loaded(con)
     for name in _FILES:
         path = settings.config_dir / f"{name}.csv"
         stamp = _stamp(path)
-        if stamp and con.execute(f"SELECT getvariable('file_{name}')").fetchone() == (stamp,):
+        if stamp and loaded.get(name) == stamp:
             continue
         con.register("reference_file", _read(path, name))
         con.execute(f"CREATE OR REPLACE TABLE ref.{_TABLES.get(name, name)} AS SELECT * FROM reference_file")
         con.unregister("reference_file")
-        con.execute(f"SET VARIABLE file_{name} = $1", [stamp])
+        _note_loaded(con, name, stamp)
 
 
 def load_warehouses(con, settings: Settings) -> None:
@@ -72,11 +73,11 @@ def load_ip_ranges(con, settings: Settings) -> None:
     """
     path = settings.config_dir / "ip_ranges.csv"
     stamp = _stamp(path)
-    if stamp and con.execute("SELECT getvariable('ip_ranges')").fetchone() == (stamp,):
+    if stamp and _loaded(con).get("ip_ranges") == stamp:
         return
     import duckdb  # here, because whoever reads the command line's help need not load an engine
 
-    con.execute("SET VARIABLE ip_ranges = NULL")
+    _note_loaded(con, "ip_ranges", None)
     _read_header(path, ("first_ip", "last_ip", "country", "province"))
     try:
         con.execute(
@@ -102,7 +103,7 @@ def load_ip_ranges(con, settings: Settings) -> None:
     ).fetchone()
     if wrong:
         raise ConfigError(wrong[1], where=f"{path}:{wrong[0]}", remedy="mend the line, or cut one of the ranges")
-    con.execute("SET VARIABLE ip_ranges = $1", [stamp])
+    _note_loaded(con, "ip_ranges", stamp)
 
 
 def _stamp(path: Path) -> str | None:
@@ -111,6 +112,17 @@ def _stamp(path: Path) -> str | None:
         return None
     state = path.stat()
     return f"{path}|{state.st_mtime_ns}|{state.st_size}"
+
+
+def _loaded(con) -> dict[str, str | None]:
+    """Which state of each file its table holds. It stands in a table, so that a rollback takes back both."""
+    con.execute("CREATE TABLE IF NOT EXISTS ref.files (name VARCHAR, stamp VARCHAR)")
+    return dict(con.execute("FROM ref.files").fetchall())
+
+
+def _note_loaded(con, name: str, stamp: str | None) -> None:
+    con.execute("DELETE FROM ref.files WHERE name = $1", [name])
+    con.execute("INSERT INTO ref.files VALUES ($1, $2)", [name, stamp])
 
 
 def _read_header(path: Path, columns: Iterable[str]) -> None:

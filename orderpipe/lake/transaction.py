@@ -1,4 +1,4 @@
-"""One transaction per stage, on one lake, durable when it returns.
+"""What a stage reads and writes in one piece: a snapshot of both lakes, a durable transaction on one of them.
 
 DuckLake commits through SQLite, which is fsynced, but leaves its Parquet files in the page cache: a power cut after
 COMMIT would leave a catalog that names truncated files. All files of a transaction exist before COMMIT, so they are
@@ -15,13 +15,25 @@ from orderpipe.lake.connection import data_dir
 
 
 @contextlib.contextmanager
+def snapshot(con) -> Iterator[None]:
+    """Everything the block reads of the lakes is of one moment, and DuckLake asks its catalogs for that moment once
+    instead of once for every statement. The block may fill scratch tables; an exception takes those back as well,
+    but not variables (`SET VARIABLE`)."""
+    con.execute("BEGIN")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException:
+        _roll_back(con)
+        raise
+
+
+@contextlib.contextmanager
 def transaction(con, settings: Settings, catalog: str, message: str) -> Iterator[None]:
     """Run the block in one transaction on `catalog` (vault or lake) and commit durably.
 
     The caller holds the writer lease. message is kept with the snapshot. Any exception rolls everything back.
     """
-    import duckdb
-
     folder = data_dir(settings, catalog)
     before = _files(folder)
     con.execute("BEGIN")
@@ -31,9 +43,15 @@ def transaction(con, settings: Settings, catalog: str, message: str) -> Iterator
         _sync(_files(folder) - before)
         con.execute("COMMIT")
     except BaseException:
-        with contextlib.suppress(duckdb.Error):  # the first error is the one to report
-            con.execute("ROLLBACK")
+        _roll_back(con)
         raise
+
+
+def _roll_back(con) -> None:
+    import duckdb
+
+    with contextlib.suppress(duckdb.Error):  # the first error is the one to report
+        con.execute("ROLLBACK")
 
 
 def _files(folder: Path) -> set[str]:

@@ -246,6 +246,7 @@ select
     s.shipped_at,
     if(s.base_status = 'completed', s.completed_at, null) as completed_at,
     p.source_updated_at - interval 1 microsecond as updated_at,
+    null::timestamptz as ship_by,
     coalesce(h.currency, p.t.currency) as currency,
     try_cast(list_sum(list_transform(a.shares, lambda x: coalesce(x.goods, x.line_amount + x.discount))) as decimal(18, 2)) as goods_amount,
     try_cast(list_sum(list_transform(a.shares, lambda x: coalesce(x.goods, x.line_amount + x.discount)))

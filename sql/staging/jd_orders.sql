@@ -182,6 +182,7 @@ select
     null::timestamptz as shipped_at,
     if(s.status = 'completed', m.moments[3], null) as completed_at,
     m.moments[4] as updated_at,
+    null::timestamptz as ship_by,
     'CNY' as currency,
     a.goods as goods_amount,
     a.discount as discount_amount,

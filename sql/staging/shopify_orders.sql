@@ -31,9 +31,7 @@ with parsed as (
                 "originalUnitPriceSet": {"shopMoney": {"amount": "VARCHAR"}},
                 "discountAllocations": [{"allocatedAmountSet": {"shopMoney": {"amount": "VARCHAR"}}}],
                 "product": {"id": "VARCHAR"}, "variant": {"id": "VARCHAR"}}],
-            "refunds": [{"id": "VARCHAR", "createdAt": "VARCHAR", "updatedAt": "VARCHAR",
-                "totalRefundedSet": {"shopMoney": {"amount": "VARCHAR"}},
-                "refundLineItems": {"nodes": [{"quantity": "VARCHAR", "restockType": "VARCHAR", "lineItem": {"id": "VARCHAR"}}]}}],
+            "refunds": [{"refundLineItems": {"nodes": [{"quantity": "VARCHAR", "lineItem": {"id": "VARCHAR"}}]}}],
             "returns": {"nodes": [{"id": "VARCHAR", "status": "VARCHAR"}]},
             "transactions": [{"kind": "VARCHAR", "status": "VARCHAR", "processedAt": "VARCHAR"}],
             "fulfillments": [{"id": "VARCHAR", "status": "VARCHAR", "createdAt": "VARCHAR", "deliveredAt": "VARCHAR",
@@ -153,6 +151,7 @@ select
         list_max(list_transform(coalesce(t.fulfillments, []), lambda f: try_cast(f.deliveredAt as timestamptz))),
         try_cast(t.closedAt as timestamptz)) end as completed_at,
     try_cast(t.updatedAt as timestamptz) as updated_at,
+    null::timestamptz as ship_by,
     t.currencyCode as currency,
     list_sum(list_transform(l.items, lambda i: i.unit_price * i.quantity))::decimal(18, 2) as goods_amount,
     coalesce(money(t.totalDiscountsSet.shopMoney.amount), 0)::decimal(18, 2) as discount_amount,
@@ -195,16 +194,6 @@ select
         courier: f.trackingInfo[1].company, tracking_no: f.trackingInfo[1].number,
         shipped_at: try_cast(f.createdAt as timestamptz), delivered_at: try_cast(f.deliveredAt as timestamptz)
     }) as shipments,
-    list_transform(coalesce(t.refunds, []), lambda r: {
-        platform_refund_no: regexp_extract(r.id, '[0-9]+$'),
-        platform_line_id: if(len(r.refundLineItems.nodes) = 1, regexp_extract(r.refundLineItems.nodes[1].lineItem.id, '[0-9]+$'), null),
-        status: 'refunded', platform_status: 'REFUNDED',
-        kind: if(len(list_filter(coalesce(r.refundLineItems.nodes, []), lambda n: n.restockType = 'RETURN')) > 0, 'return', 'refund'),
-        phase: 'unknown',
-        amount: money(r.totalRefundedSet.shopMoney.amount),
-        created_at: try_cast(r.createdAt as timestamptz),
-        updated_at: coalesce(try_cast(r.updatedAt as timestamptz), try_cast(r.createdAt as timestamptz))
-    }) as refunds,
     p.fetched_at as known_at,
     p.run_id
 from parsed p

@@ -109,6 +109,7 @@ select
     try_cast(nullif(t.consign_time, '') || '+08:00' as timestamptz) as shipped_at,
     case when t.status = 'TRADE_FINISHED' then try_cast(nullif(t.end_time, '') || '+08:00' as timestamptz) end as completed_at,
     try_cast(t.modified || '+08:00' as timestamptz) as updated_at,
+    null::timestamptz as ship_by,
     'CNY' as currency,
     money(t.total_fee) as goods_amount,
     (coalesce(list_sum(list_transform(l.items, lambda i: i.cut)), 0)

@@ -72,7 +72,7 @@ def test_every_lane_of_every_platform_has_its_asset():
     from orderpipe.platforms import PLATFORMS
 
     lanes = {f"{platform}_{kind}s" for platform, client in PLATFORMS.items() for kind in client.kinds}
-    assert {name for name, model in models("staging").items() if model.platform} == lanes
+    assert {name for name, model in models("staging").items() if model.pulled} == lanes
 
 
 def test_a_platform_without_a_shop_is_not_drawn(tmp_path):
