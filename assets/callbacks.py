@@ -1,8 +1,6 @@
 """raw: what warehouses and couriers report, and what they answer when they have been silent for too long."""
 
 from dagster import (
-    AssetCheckResult,
-    AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
@@ -11,6 +9,7 @@ from dagster import (
     asset,
 )
 
+from assets.checks import warned
 from assets.lineage import OWNERS
 from assets.resources import Hub
 
@@ -47,17 +46,10 @@ def callbacks(context: AssetExecutionContext, hub: Hub) -> MaterializeResult:
         unreadable = flow.unreadable(run)
         hub.alerts.extend([*unreadable, *flow.lost_parcels(polled)])
     problems = [*(text for _, text in unreadable), *polled.problems]
-    check = AssetCheckResult(
-        asset_key=KEY,
-        check_name=CHECK,
-        passed=not problems,
-        severity=AssetCheckSeverity.WARN,
-        description="\n".join(problems) or None,
-    )
     metadata = {
         "received": landed.received,
         "new": landed.landed + polled.landed,
         "parcels_asked": polled.parcels,
         "numbers_asked": polled.numbers,
     }
-    return MaterializeResult(metadata=metadata, check_results=[check])
+    return MaterializeResult(metadata=metadata, check_results=[warned(KEY, CHECK, problems)])

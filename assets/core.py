@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from dagster import (
     AssetCheckResult,
-    AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
@@ -21,6 +20,7 @@ from dagster import (
     multi_asset,
 )
 
+from assets.checks import warned
 from assets.freshness import live
 from assets.lineage import inputs, model_spec, models, table_spec, typing_models, upstream_first
 from assets.resources import Hub
@@ -94,7 +94,7 @@ def pool(context: AssetExecutionContext, hub: Hub) -> Iterator[MaterializeResult
         yield MaterializeResult(
             asset_key=spec.key,
             metadata=_metadata(spec.key, report, counts[spec.key]),
-            check_results=[*map(_checked, checks), _known(report)] if spec.key == ORDERS else [],
+            check_results=_checked(checks, report) if spec.key == ORDERS else [],
         )
 
 
@@ -127,15 +127,8 @@ def shown(seqs: list[int]) -> str:
     return ", ".join(map(str, seqs[:SEQS_SHOWN])) + (", …" if len(seqs) > SEQS_SHOWN else "")
 
 
-def _checked(check: "flow.Check") -> AssetCheckResult:
-    return AssetCheckResult(asset_key=ORDERS, check_name=check.name, passed=check.ok, description=check.detail)
-
-
-def _known(report: "flow.PoolReport") -> AssetCheckResult:
-    return AssetCheckResult(
-        asset_key=ORDERS,
-        check_name="known_values",
-        passed=not report.unknown,
-        severity=AssetCheckSeverity.WARN,
-        description="\n".join(report.unknown) or None,
-    )
+def _checked(checks: "list[flow.Check]", report: "flow.PoolReport") -> list[AssetCheckResult]:
+    return [
+        *(AssetCheckResult(asset_key=ORDERS, check_name=c.name, passed=c.ok, description=c.detail) for c in checks),
+        warned(ORDERS, "known_values", report.unknown),
+    ]

@@ -1,8 +1,6 @@
 """Stock: what the warehouses hold, and the guard that takes goods off sale before they are oversold."""
 
 from dagster import (
-    AssetCheckResult,
-    AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
@@ -11,6 +9,7 @@ from dagster import (
     asset,
 )
 
+from assets.checks import warned
 from assets.decision import INSTRUCTIONS
 from assets.freshness import live
 from assets.lineage import OWNERS, table_spec
@@ -52,15 +51,8 @@ def wms_stock(context: AssetExecutionContext, hub: Hub) -> MaterializeResult:
 
         report = flow.pull_stock(run)
         hub.alerts.extend(flow.stale_stock(run))
-    check = AssetCheckResult(
-        asset_key=KEY,
-        check_name=CHECK,
-        passed=not report.problems,
-        severity=AssetCheckSeverity.WARN,
-        description="\n".join(report.problems) or None,
-    )
     metadata = {"asked": report.asked, "answered": report.answered, "new": report.new}
-    return MaterializeResult(metadata=metadata, check_results=[check])
+    return MaterializeResult(metadata=metadata, check_results=[warned(KEY, CHECK, report.problems)])
 
 
 @asset(

@@ -51,6 +51,11 @@ class Receiver(_Model):
     settings: dict[str, Any] = Field(default_factory=dict)
     problem: str = ""
 
+    @property
+    def workers(self) -> int:
+        """Requests that go to it at the same time."""
+        return int(self.settings.get("workers", 4))
+
 
 class Warehouse(_Model):
     """A warehouse that can ship, with the sender that is printed on its waybills.

@@ -79,15 +79,7 @@ def delivery_order(row: Mapping[str, Any], settings: Settings, receiver: Receive
                 "detailAddress": sender["address"],
             },
             "receiverInfo": {
-                "name": row["name"],
-                "mobile": row["phone"],
-                "province": row["province"],
-                "city": row["city"],
-                "area": row["district"],
-                "town": row["town"],
-                "detailAddress": row["address"],
-                "zipCode": row["zip"],
-                "oaid": row["oaid"],
+                **person(row),
                 # Ciphertexts without a field of their own; the warehouse hands them to the platform as they are.
                 "extendProps": {"receiverTokens": row["tokens"]} if row["tokens"] else None,
             },
@@ -96,6 +88,21 @@ def delivery_order(row: Mapping[str, Any], settings: Settings, receiver: Receive
             "sellerMessage": row["seller_memo"],
         },
         "lines": [{**goods_line(line, warehouse), "actualPrice": line["line_amount"]} for line in row["lines"]],
+    }
+
+
+def person(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A buyer with address in Qimen's words: who receives goods, or sends them back."""
+    return {
+        "name": row["name"],
+        "mobile": row["phone"],
+        "province": row["province"],
+        "city": row["city"],
+        "area": row["district"],
+        "town": row["town"],
+        "detailAddress": row["address"],
+        "zipCode": row["zip"],
+        "oaid": row["oaid"],
     }
 
 

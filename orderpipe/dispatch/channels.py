@@ -48,10 +48,12 @@ class Due:
 
 @dataclass(frozen=True)
 class Handler:
-    """One kind of instruction. build(run, receiver, due) → bodies by instruction; send(client, body, due) → Outcome."""
+    """One kind of instruction. build(run, receiver, due) → bodies by instruction; send(client, body, due) → Outcome;
+    taken(receiver): whether a receiver that is configured so takes it."""
 
     build: Callable[[Any, Receiver, list[Due]], dict[str, Any]]
     send: Callable[[Any, Any, Due], Outcome]
+    taken: Callable[[Receiver], bool] = lambda receiver: True
 
 
 def _one_by_one(channel: "Channel", client, due: list[Due], built: dict[str, Any], breaker: Breaker) -> list[Call]:
@@ -109,8 +111,7 @@ class Channel:
 
     def kinds(self, receiver: Receiver) -> list[str]:
         """The kinds of instructions this receiver takes, as it is configured."""
-        watched = receiver.settings.get("callback_url") and receiver.credentials.get("salt")
-        return sorted(kind for kind in self.handlers if kind != "subscribe_tracking" or watched)
+        return sorted(kind for kind, handler in self.handlers.items() if handler.taken(receiver))
 
     def build(self, run, receiver: Receiver, due: list[Due]) -> dict[str, Any]:
         """The bodies of a batch, by instruction. Those that cannot be built are missing."""
@@ -189,6 +190,7 @@ CHANNELS = {
             "subscribe_tracking": Handler(
                 lambda run, receiver, due: bodies.subscriptions(run.lake, due),
                 lambda client, body, due: client.tracking.subscribe(body["courier"], body["number"], body["phone"]),
+                taken=lambda r: bool(r.settings.get("callback_url") and r.credentials.get("salt")),
             ),
         },
     ),

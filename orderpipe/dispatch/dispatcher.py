@@ -27,7 +27,7 @@ from orderpipe.dispatch.channels import CHANNELS, Channel, Due, params_of, recei
 from orderpipe.dispatch.outcome import ACKNOWLEDGED, REJECTED, RETRY, UNSENT, Outcome
 from orderpipe.errors import LeaseTimeout
 from orderpipe.failpoint import reach
-from orderpipe.lake import lease, merge, models
+from orderpipe.lake import lease, merge, models, snapshot
 
 RECEIVERS = tuple(CHANNELS)
 BATCH = 500
@@ -87,10 +87,9 @@ def _any_due(run, receiver: str) -> bool:
 
 def _dispatch(run, settings: Receiver, report: DispatchReport, limit: int | None) -> None:
     channel = CHANNELS[report.receiver]
-    workers = int(settings.settings.get("workers", 4))
-    breaker = Breaker(patience=2 * workers)
+    breaker = Breaker(patience=2 * settings.workers)
     done: set[str] = set()
-    with closing(channel.client(run, settings)) as client, ThreadPoolExecutor(workers) as pool:
+    with closing(channel.client(run, settings)) as client, ThreadPoolExecutor(settings.workers) as pool:
         while not breaker.open and (limit is None or report.sent < limit):
             size = BATCH if limit is None else min(BATCH, limit - report.sent)
             due = _claim(run, report, channel.kinds(settings), size, done)
@@ -123,17 +122,18 @@ def _claim(run, report: DispatchReport, kinds: list[str], size: int, done: set[s
                 "kinds": kinds,
             },
         )
-        if not models.build(con, "outbox/sending", "work.sending"):
-            return None
-        models.build(con, "outbox/members", "work.members")
-        con.execute(
-            """CREATE OR REPLACE TABLE work.orders_now AS
-               FROM core.orders WHERE order_id IN (SELECT order_id FROM work.members)"""
-        )
-        models.build(con, "decision/shippable", "work.shippable")
-        models.build(con, "outbox/superseded", "work.superseded")
-        return_orders.prepare_check(con)
-        models.build(con, "outbox/claimed", "work.claimed")
+        with snapshot(con):
+            if not models.build(con, "outbox/sending", "work.sending"):
+                return None
+            models.build(con, "outbox/members", "work.members")
+            con.execute(
+                """CREATE OR REPLACE TABLE work.orders_now AS
+                   FROM core.orders WHERE order_id IN (SELECT order_id FROM work.members)"""
+            )
+            models.build(con, "decision/shippable", "work.shippable")
+            models.build(con, "outbox/superseded", "work.superseded")
+            return_orders.prepare_check(con)
+            models.build(con, "outbox/claimed", "work.claimed")
         with run.transaction("lake", f"send {report.receiver}"):
             outbox.write(con, "work.claimed")
             reach("claim.before_commit")
@@ -182,13 +182,14 @@ def _record(
                SELECT $receiver AS receiver, $error::VARCHAR AS error WHERE $error IS NOT NULL""",
             {"receiver": report.receiver, "error": breaker.error},
         )
-        models.build(con, "outbox/instructions_after", "work.instructions_after")
-        models.build(con, "outbox/attempts_made", "work.attempts_made")
-        receipts.prepare(con, report.receiver)
-        models.build(con, "outbox/consequences", "work.consequences")
-        models.build(con, "outbox/reconsidered", "work.reconsidered")
-        models.build(con, "outbox/undelivered", "work.raised")
-        outbox.prepare_alerts(con, run_id=run.id, now=now)
+        with snapshot(con):
+            models.build(con, "outbox/instructions_after", "work.instructions_after")
+            models.build(con, "outbox/attempts_made", "work.attempts_made")
+            receipts.prepare(con, report.receiver)
+            models.build(con, "outbox/consequences", "work.consequences")
+            models.build(con, "outbox/reconsidered", "work.reconsidered")
+            models.build(con, "outbox/undelivered", "work.raised")
+            outbox.prepare_alerts(con, run_id=run.id, now=now)
         with run.transaction("lake", f"sent {report.receiver}"):
             outbox.write(con, "work.instructions_after")
             merge.append(con, "outbox.attempts", "work.attempts_made")

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from orderpipe.dispatch.bodies import reference
 from orderpipe.errors import OrderpipeError
-from orderpipe.lake import models
+from orderpipe.lake import dicts, models
 
 _SHANGHAI = ZoneInfo("Asia/Shanghai")
 _ORDER_TYPES = {"JYCK": "销售出库", "HHCK": "换货出库", "BFCK": "补发出库"}
@@ -44,16 +45,13 @@ def pick_orders(con, *, warehouse: str | None = None, parcels: Sequence[str] = (
 
     Raises OrderpipeError when one of `parcels` is not to be picked.
     """
-    cursor = con.execute(models.model("outbox/pick_lists"))
-    names = [column[0] for column in cursor.description]
     found: dict[str, PickOrder] = {}
-    for values in cursor.fetchall():
-        row = dict(zip(names, values, strict=True))
+    for row in dicts(con, models.model("outbox/pick_lists")):
         if warehouse not in (None, row["warehouse_id"]) or (parcels and row["parcel_id"] not in parcels):
             continue
         made = PickOrder(
-            row["parcel_id"], row["code"], row["warehouse_id"], _ORDER_TYPES[row["order_type"]], row["tracking_no"],
-            row["acked_at"].astimezone(_SHANGHAI),
+            row["parcel_id"], reference(row["parcel_id"]), row["warehouse_id"], _ORDER_TYPES[row["order_type"]],
+            row["tracking_no"], row["acked_at"].astimezone(_SHANGHAI),
         )  # fmt: skip
         found.setdefault(row["parcel_id"], made).lines.append(row)
     for name in parcels:

@@ -79,13 +79,13 @@ class QimenClient:
         body = {"deliveryOrder": head, "orderLines": [{"orderLine": line} for line in order["lines"]]}
         attempt = _Attempt(head["deliveryOrderCode"], body, self._secrets)
         if retry:
-            known = attempt.note(self._query(head))
-            if known.unclear or known.halts or attempt.is_in(known):
+            known = attempt.note(self._find(head))
+            if known.unclear or known.halts or known.holds(head["deliveryOrderCode"]):
                 return attempt.outcome(known)
         reply = attempt.note(self.call("deliveryorder.create", body))
         if reply.flag == "failure" and EXISTS.search(reply.reason):
-            known = attempt.note(self._query(head))
-            if known.unclear or known.halts or attempt.is_in(known):
+            known = attempt.note(self._find(head))
+            if known.unclear or known.halts or known.holds(head["deliveryOrderCode"]):
                 return attempt.outcome(known)
         return attempt.outcome(reply)
 
@@ -100,10 +100,10 @@ class QimenClient:
         if reply.flag != "failure" or reply.unclear or reply.halts:
             return attempt.outcome(reply)
         head = {"warehouseCode": cancel["warehouseCode"], "deliveryOrderCode": cancel["orderCode"]}
-        known = attempt.note(self._query(head))
+        known = attempt.note(self._find(head))
         if known.unclear or known.halts:
             return attempt.outcome(known)
-        if not attempt.is_in(known) or known.text("status") in GIVEN_UP:
+        if not known.holds(cancel["orderCode"]) or known.text("status") in GIVEN_UP:
             status = known.text("status") or "unknown"
             return replace(attempt.outcome(known), status=ACKNOWLEDGED, error=None, receipt={"status": status})
         return replace(attempt.outcome(reply), too_late=True, receipt={"status": known.text("status")})
@@ -128,15 +128,18 @@ class QimenClient:
     def status_of(self, code: str, warehouse_code: str) -> str | None:
         """The warehouse's word on a delivery order (deliveryorder.query): its status; None when it has none of that
         code. Raises Unavailable when no clear answer comes."""
-        known = self._query({"deliveryOrderCode": code, "warehouseCode": warehouse_code})
+        known = self.find(code, warehouse_code)
         if known.unclear or known.halts:
             raise Unavailable(known.reason or known.answer.failure or "no clear answer", where=f"wms, {code}")
-        held = known.flag == "success" and known.text("deliveryOrderCode") == code
-        return (known.text("status") or "NEW") if held else None
+        return (known.text("status") or "NEW") if known.holds(code) else None
 
-    def _query(self, head: Mapping[str, Any]) -> "Reply":
-        criteria = {"warehouseCode": head.get("warehouseCode"), "orderCode": head["deliveryOrderCode"]}
-        return self.call("deliveryorder.query", {**criteria, "page": "1", "pageSize": "50"})
+    def find(self, code: str, warehouse_code: str | None) -> "Reply":
+        """Ask the warehouse for a delivery order (deliveryorder.query) once. The answer, whatever it is."""
+        criteria = {"warehouseCode": warehouse_code, "orderCode": code, "page": "1", "pageSize": "50"}
+        return self.call("deliveryorder.query", criteria)
+
+    def _find(self, head: Mapping[str, Any]) -> "Reply":
+        return self.find(head["deliveryOrderCode"], head.get("warehouseCode"))
 
     def call(self, method: str, body: Mapping[str, Any]) -> "Reply":
         """Call a method (`inventory.query`) once; body as `xml_text` takes it. The answer, whatever it is."""
@@ -178,6 +181,10 @@ class Reply:
         found = self.root.findall(path) if self.root is not None else []
         return [{child.tag: (child.text or "").strip() for child in row} for row in found]
 
+    def holds(self, code: str) -> bool:
+        """Whether this answer to `find` has that delivery order."""
+        return self.flag == "success" and self.text("deliveryOrderCode") == code
+
     @property
     def halts(self) -> bool:
         """Whether our signature is not accepted: no other call fares better."""
@@ -200,10 +207,6 @@ class _Attempt:
     def note(self, reply: Reply) -> Reply:
         self._latency_ms += reply.answer.latency_ms
         return reply
-
-    def is_in(self, known: Reply) -> bool:
-        """Whether a deliveryorder.query answer holds this order."""
-        return known.flag == "success" and known.text("deliveryOrderCode") == self._code
 
     def outcome(self, reply: Reply) -> Outcome:
         status, error, receipt = REJECTED, f"仓库拒绝：{reply.reason}", {}

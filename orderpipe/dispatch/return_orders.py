@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orderpipe.config import Receiver, Settings
-from orderpipe.dispatch.bodies import SOURCE_PLATFORM, goods_line, reference, warehouse_of
+from orderpipe.dispatch.bodies import SOURCE_PLATFORM, goods_line, person, reference, warehouse_of
 from orderpipe.lake import models
 
 # Couriers by the names that platforms write; any other is OTHER, with its name.
@@ -68,17 +68,7 @@ def return_order(row: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
             "returnReason": row["reason"],
             "sourcePlatformCode": SOURCE_PLATFORM.get(row["platform"], "OTHERS"),
             "shopNick": shop.name if shop else row["shop_id"],
-            "senderInfo": {
-                "name": row["name"],
-                "mobile": row["phone"],
-                "province": row["province"],
-                "city": row["city"],
-                "area": row["district"],
-                "town": row["town"],
-                "detailAddress": row["address"],
-                "zipCode": row["zip"],
-                "oaid": row["oaid"],
-            },
+            "senderInfo": person(row),
         },
         "lines": [goods_line(line, warehouse) for line in row["lines"]],
     }

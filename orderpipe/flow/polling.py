@@ -111,12 +111,11 @@ def _ask_warehouses(run: Run, parcels: list[dict[str, Any]], report: PollReport)
         def ask(row: dict[str, Any]) -> _Answer:
             warehouse = run.settings.warehouses.get(row["warehouse_id"])
             code = bodies.reference(row["parcel_id"])
-            criteria = {"warehouseCode": warehouse.wms_code if warehouse else None, "orderCode": code}
-            reply = client.call("deliveryorder.query", {**criteria, "page": "1", "pageSize": "50"})
+            reply = client.find(code, warehouse.wms_code if warehouse else None)
             if reply.unclear or reply.halts:
                 what = reply.reason or reply.answer.failure or f"HTTP {reply.answer.http_status}"
                 return _Answer(row["subject"], asked=False, problem=f"wms: no answer about parcels ({what})")
-            if reply.flag != "success" or reply.text("deliveryOrderCode") != code:
+            if not reply.holds(code):
                 return _Answer(row["subject"], unknown=True)
             found = inbound.as_json(reply.root)
             told = {name: value for name, value in found.items() if name not in _ENVELOPE}
@@ -167,7 +166,7 @@ def _side_by_side(receiver: Receiver, ask: Callable[[dict], _Answer], rows: list
         failed = failed or not answer.asked
         return answer
 
-    with ThreadPoolExecutor(int(receiver.settings.get("workers", 4))) as pool:
+    with ThreadPoolExecutor(receiver.workers) as pool:
         return list(pool.map(one, rows))
 
 

@@ -74,7 +74,7 @@ def _compare(run: Run, receiver: str, rows: list[dict[str, Any]], ask: Callable,
     settings = run.settings.receivers[receiver]
     with (
         closing((QimenClient if receiver == "wms" else Kuaidi100Client)(settings, run.clock)) as client,
-        ThreadPoolExecutor(int(settings.settings.get("workers", 4))) as pool,
+        ThreadPoolExecutor(settings.workers) as pool,
     ):
         for row, (says, problem) in zip(rows, pool.map(lambda row: _asked(ask, run, client, row), rows), strict=True):
             if problem:

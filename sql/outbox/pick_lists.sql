@@ -26,7 +26,7 @@ goods as (
 )
 
 select
-    t.parcel_id, 'OP' || t.parcel_id as code, g.warehouse_id, g.order_type, t.acked_at, w.tracking_no, o.platform,
+    t.parcel_id, g.warehouse_id, g.order_type, t.acked_at, w.tracking_no, o.platform,
     o.shop_id, o.platform_order_no, o.buyer_message, o.seller_memo, g.order_id, g.line_no, g.sku, g.product_name,
     g.quantity, g.is_gift
 from told t
