@@ -39,7 +39,7 @@ def _ask(query: str, parameters: list[Any]) -> tuple:
     home = str(settings.home.path)
     with _lock:
         if home not in _kept:
-            _kept[home] = lake.connect(settings, read_only=True, vault=False, threads=1)
+            _kept[home] = lake.connect(settings, read_only=True, vault=False)
         try:
             return _kept[home].execute(query, parameters).fetchone()
         except Exception:
