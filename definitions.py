@@ -12,6 +12,7 @@ from assets.mart import marts
 from assets.outbox import senders
 from assets.quality import expectations
 from assets.raw import pull, reviews
+from assets.requeue import requeue
 from assets.resources import Hub
 from assets.rules import rules
 from assets.stock import guard, wms_stock
@@ -34,6 +35,7 @@ defs = Definitions(
         *jobs.dispatch.values(),
         jobs.quality,
         jobs.backtest,
+        requeue,
         sweep,
         housekeeping,
         maintenance,

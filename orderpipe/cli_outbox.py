@@ -58,8 +58,7 @@ def requeue(
     with flow.open_run(config.load()) as run:
         chosen = list(instructions or ())
         if every:
-            waiting = operator.instructions(run.lake, receiver=every, limit=1_000_000)
-            chosen += [row["instruction_id"] for row in waiting]
+            chosen += operator.stuck(run.lake, every)
         count = operator.requeue(run, list(dict.fromkeys(chosen)), actor=by, reason=reason, dry_run=dry_run)
     if as_json:
         _print_json({"requeued": 0 if dry_run else count, "found": count})

@@ -27,6 +27,17 @@ def instructions(
     )
 
 
+def stuck(con, receiver: str | None = None) -> list[str]:
+    """The ids of all instructions that wait for somebody, oldest first; receiver None for all of them."""
+    rows = con.execute(
+        """SELECT instruction_id FROM outbox.instructions
+           WHERE list_contains($statuses::VARCHAR[], status) AND ($receiver::VARCHAR IS NULL OR target = $receiver)
+           ORDER BY created_at, instruction_id""",
+        {"statuses": list(STUCK), "receiver": receiver},
+    )
+    return [instruction_id for (instruction_id,) in rows.fetchall()]
+
+
 def requeue(run, instruction_ids: Sequence[str], *, actor: str, reason: str, dry_run: bool = False) -> int:
     """Send instructions again that were refused or given up: pending, due now, with fresh patience. It is checked like
     any other at the moment of sending, and asks its receiver first. Who and why is kept.

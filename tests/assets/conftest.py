@@ -1,7 +1,10 @@
 import secrets
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from dagster import DagsterInstance
+
+from orderpipe import config, lake
 
 
 @pytest.fixture
@@ -41,3 +44,27 @@ def run_job(instance):
         return job.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False)
 
     return run
+
+
+@pytest.fixture
+def outbox(home):
+    """A lake whose outbox the test fills: add(id, status, due in seconds, attempts)."""
+    con = lake.open_writer(config.load())
+
+    def add(instruction_id, status="pending", due_in=-1, attempts=0, target="wms"):
+        con.execute(
+            """INSERT INTO lake.outbox.instructions BY NAME
+               SELECT $id AS instruction_id, $id AS idempotency_key, 'pick_order' AS kind, $target AS target,
+                      $status AS status, $due::TIMESTAMPTZ AS due_at, $attempts AS attempts""",
+            {
+                "id": instruction_id,
+                "target": target,
+                "status": status,
+                "due": datetime.now(UTC) + timedelta(seconds=due_in),
+                "attempts": attempts,
+            },
+        )
+
+    add.con = con
+    yield add
+    con.close()

@@ -16,7 +16,6 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from dagster._core.utils import make_new_run_id
 
 from assets.core import SEQ_FROM, SEQ_TO
-from orderpipe import config, lake
 from orderpipe.dispatch.dispatcher import RECEIVERS
 from sensors.dispatch import BATCH, dispatch_sensors
 from sensors.quality import LARGEST, quality_sensor
@@ -49,30 +48,6 @@ def test_ticks_never_pile_up(instance, status):
     run = add_run(instance, "tick", DagsterRunStatus(status))
     answer = evaluate_schedule(instance)
     assert isinstance(answer, SkipReason) and run.run_id in answer.skip_message
-
-
-@pytest.fixture
-def outbox(home):
-    """A lake whose outbox the test fills: add(id, status, due in seconds, attempts)."""
-    con = lake.open_writer(config.load())
-
-    def add(instruction_id, status="pending", due_in=-1, attempts=0, target="wms"):
-        con.execute(
-            """INSERT INTO lake.outbox.instructions BY NAME
-               SELECT $id AS instruction_id, $id AS idempotency_key, 'pick_order' AS kind, $target AS target,
-                      $status AS status, $due::TIMESTAMPTZ AS due_at, $attempts AS attempts""",
-            {
-                "id": instruction_id,
-                "target": target,
-                "status": status,
-                "due": datetime.now(UTC) + timedelta(seconds=due_in),
-                "attempts": attempts,
-            },
-        )
-
-    add.con = con
-    yield add
-    con.close()
 
 
 def look(instance, receiver="wms"):
