@@ -85,7 +85,6 @@ def test_one_shop_with_a_revoked_token_turns_only_its_own_lane_red(world, run_jo
     assert {told for (shop, _), told in lanes.items() if shop == "shopify-us"} == {("fresh", 0, False)}
 
 
-@pytest.mark.long
 def test_a_broken_rule_file_turns_its_check_red_and_the_rules_in_force_go_on(world, run_job):
     place(world, "taobao-hz")
     tick = run_job("tick")
@@ -137,7 +136,6 @@ def test_one_shop_is_pulled_by_materialising_its_lane(world, instance):
     assert query("SELECT count(*) FROM vault.raw.payloads WHERE kind = 'order'") == [(3,)]
 
 
-@pytest.mark.long
 def test_a_window_can_be_pulled_again_for_one_shop(world, run_job):
     place(world, "taobao-hz")
     place(world, "shopify-us")
@@ -173,7 +171,6 @@ def test_a_wish_that_makes_no_sense_fails_at_once_and_says_why(world, run_job, w
     assert cause in failed_steps(tick)["pull"].user_failure_data.description
 
 
-@pytest.mark.long
 def test_nothing_is_decided_on_an_order_pool_that_does_not_add_up(world, run_job):
     place(world, "taobao-hz")
     run_job("tick")

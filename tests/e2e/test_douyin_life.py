@@ -131,7 +131,6 @@ def pull(settings, *, pool):
     return report
 
 
-@pytest.mark.long
 def test_the_pool_is_what_the_platform_truly_holds(home):
     world, settings = home
     for state in ("forbid_consign", "refund_requested", "refund_refused"):

@@ -126,7 +126,6 @@ def pull_and_pool(settings):
     return report
 
 
-@pytest.mark.long
 def test_the_pool_is_what_the_platform_truly_holds(home):
     world, settings = home
     (unpaid,) = world.orders("jd-hz")

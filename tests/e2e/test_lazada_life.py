@@ -93,7 +93,6 @@ def differences(store, true, ours, lines, refunds):
     return [(name, is_, ought) for name, (is_, ought) in pairs.items() if is_ != ought]
 
 
-@pytest.mark.long
 def test_the_pool_is_what_the_orders_truly_are(store):
     for kind, choice in TRAPS:
         store.sandbox.fault("lazada", kind, **choice)

@@ -1,8 +1,6 @@
 """The loop against the sandbox: what the warehouse and the courier report by themselves comes back, and what they fail
 to report is asked for."""
 
-import pytest
-
 HOUR = 3600
 
 
@@ -35,7 +33,6 @@ def test_a_parcel_comes_back_step_by_step(loop):
     assert "13800138000" not in told.stdout  # a scan names the man at the door
 
 
-@pytest.mark.long
 def test_what_was_never_reported_is_asked_for(loop):
     loop = loop()
     loop.sandbox.orders("taobao-hz", state="paid", skus=["TEE-RED-M"])

@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
 from orderpipe import flow
 from orderpipe.clock import Clock
 from orderpipe.flow.verify import verify
@@ -50,7 +48,6 @@ def client(hub, shop):
     )
 
 
-@pytest.mark.long
 def test_the_pool_shows_what_the_listings_show(hub):
     here = hub(orders_per_hour=20)
     shops = tuple(CURRENCY)

@@ -10,7 +10,6 @@ def on(here, hours):
     return here.tick()
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_goods_that_come_back_are_announced_once_and_open_the_gate(loop):
     here = loop()

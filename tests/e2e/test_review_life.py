@@ -22,7 +22,6 @@ def hub_with(hub):
     return here, numbers
 
 
-@pytest.mark.long
 def test_what_a_person_decides_is_what_the_warehouse_gets(hub_with, tmp_path):
     here, (approved, rejected, moved, waiting) = hub_with
     assert here.sandbox.receipts()["qimen"] == []

@@ -75,7 +75,6 @@ def instructions(here):
     )
 
 
-@pytest.mark.long
 def test_a_listing_goes_off_at_five_on_all_seven_platforms_and_comes_back_at_ten(sale):
     seven = sale(SEVEN)
     report = next_tick(seven, 6)

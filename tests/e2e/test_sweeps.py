@@ -3,8 +3,6 @@
 import json
 from datetime import timedelta
 
-import pytest
-
 from orderpipe import flow
 
 
@@ -16,7 +14,6 @@ def sweep(hub, hours=6):
     return {(lane.shop_id, lane.kind): lane for lane in found}
 
 
-@pytest.mark.long
 def test_an_order_the_platform_showed_too_late_is_found_pulled_and_told_of(hub):
     here = hub()
     here.sandbox.fault("taobao", "late_commit", times=2, seconds=3600)  # placed, and paid
@@ -43,7 +40,6 @@ def test_an_order_the_platform_showed_too_late_is_found_pulled_and_told_of(hub):
     assert (again.listed, again.gaps, again.landed) == (2, [], None)
 
 
-@pytest.mark.long
 def test_a_document_raw_holds_and_the_pool_refused_is_an_open_gap_with_its_fate(hub):
     here = hub()
     (number,) = here.sandbox.orders("taobao-hz", 1, state="paid")

@@ -53,7 +53,6 @@ def test_a_shop_that_stays_behind_is_told_to_the_group_once_a_day_with_the_remed
     _healed(living)
 
 
-@pytest.mark.long
 def test_a_missing_variable_is_named_with_its_shop(living):
     done = living.command("tick", SHOPIFY_CLIENT_SECRET=None)
     assert done.returncode == 1
@@ -69,7 +68,6 @@ def test_a_missing_key_stops_everything_with_a_remedy(living):
     assert "doctor --init" in done.stderr
 
 
-@pytest.mark.long
 def test_a_dead_platform_is_reported_and_caught_up_with(living):
     done = living.command("tick", ORDERPIPE_SANDBOX_URL="http://127.0.0.1:9")
     assert done.returncode == 1

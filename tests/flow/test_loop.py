@@ -337,7 +337,6 @@ CONTENT = {
 }  # fmt: skip
 
 
-@pytest.mark.long
 @hypothesis_settings(
     max_examples=2,
     deadline=None,

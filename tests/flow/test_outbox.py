@@ -49,7 +49,7 @@ def requests(pool, where):
     return found["requests"] + found["refused"]
 
 
-@pytest.mark.parametrize("fault", ["http_502_html", pytest.param("http_429", marks=pytest.mark.long)])
+@pytest.mark.parametrize("fault", ["http_502_html", "http_429"])
 def test_an_hour_of_silence_costs_nothing_and_holds_up_nobody_else(at, write, state, fault):
     pool = at(1)
     pool.take(*orders(write, state, 40))

@@ -50,7 +50,6 @@ def test_the_shipped_ranges_know_every_buyer_of_the_sandbox(pool, write, state):
     assert found == [home.name for home in homes]
 
 
-@pytest.mark.long
 def test_the_province_does_not_depend_on_how_documents_are_pooled(ranged, new_pool, write, state):
     """A newer document with another address counts, whatever comes first and in how many bites."""
     states = [

@@ -152,7 +152,7 @@ def test_what_has_left_is_told_and_not_sent_again(hub, write, state, refund):
     assert len(held(pool)[0]) == 1, "it is on its way: no second parcel"
 
 
-@pytest.mark.parametrize("lost", ["timeout_after_write", pytest.param("http_502_html", marks=pytest.mark.long)])
+@pytest.mark.parametrize("lost", ["timeout_after_write", "http_502_html"])
 def test_a_parcel_nobody_knows_whether_it_was_ordered_is_cleared_up(hub, write, state, refund, lost):
     pool = hub(*NO_GIFTS)
     pool.take(write("taobao", state("1001", 1)))

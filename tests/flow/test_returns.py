@@ -202,7 +202,6 @@ def test_exchange_and_resend_go_out_once_and_as_what_they_are(house, write, stat
     assert f"{second}-B2" in instructed(house, "pick_order") and house.failed_checks() == []
 
 
-@pytest.mark.long
 def test_a_newer_case_stops_what_is_sent_again(house, write, state, line, case):
     sent_out(house, write, state, *((number, (line(),)) for number in ("1", "2", "3")))
     ids = {number: house.order(number)["order_id"] for number in ("1", "2", "3")}

@@ -57,7 +57,6 @@ def histories(draw):
     return draw(st.permutations(events))
 
 
-@pytest.mark.long
 @few
 @given(history=histories(), cuts=st.lists(st.integers(1, 12), min_size=1, max_size=2))
 def test_bit_by_bit_or_all_at_once_nothing_goes_or_comes_twice(new_pool, write, state, line, case, history, cuts):

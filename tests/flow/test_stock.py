@@ -121,7 +121,6 @@ def test_listings_are_known_from_orders_by_the_newest_order_that_names_them(pool
     assert found == {("61", "4500", "CUP-NEW"), ("62", "4500", "JUG")}
 
 
-@pytest.mark.long
 def test_a_replay_gives_the_same_stock(pool, stocked, write, state, tmp_path):
     pool.land(write("taobao", state("1001")))
     stocked(

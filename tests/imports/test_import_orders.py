@@ -408,7 +408,6 @@ def test_the_order_of_arrival_does_not_show(new_office, two_lines):
     assert len(seen) == 1
 
 
-@pytest.mark.long
 def test_a_replay_gives_the_same_tables(office, row, two_lines, tmp_path):
     office.take([*two_lines(), row(主订单编号="4.8E+18")])
     land_api(office)
