@@ -1,5 +1,7 @@
 """The outbox under fire: receivers that fail, refuse, stall or are gone for an hour; and the chain of receipts."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -9,6 +11,7 @@ from orderpipe.dispatch import operator
 from orderpipe.dispatch.qimen import QimenClient
 from orderpipe.dispatch.receipts import chains
 from orderpipe.errors import OrderpipeError
+from orderpipe.flow.run import Run
 from orderpipe.flow.verify_dispatch import verify_dispatch
 from orderpipe.lake import lease
 
@@ -67,6 +70,20 @@ def test_an_hour_of_silence_costs_nothing_and_holds_up_nobody_else(at, write, st
     assert counts(pool, "pick_order") == {"acknowledged": 40}
     made = [effect for effect in pool.world.receipts()["qimen"] if effect["kind"] == "delivery_order"]
     assert len(made) == 40 and not any(effect["duplicates"] for effect in made)
+
+
+def test_a_slow_receiver_is_waited_for_and_holds_up_nobody_else(at, write, state):
+    pool = at(1)
+    pool.take(*orders(write, state, 8))
+    pool.world.fault("qimen", "hang", times=100_000, seconds=3)
+    other = Run(pool.settings, "run-of-its-own", pool.run.clock, pool.run.started_at)
+    with closing(other), ThreadPoolExecutor(1) as beside:
+        slow = beside.submit(flow.dispatch, other, "wms")
+        assert flow.dispatch(pool.run, "courier").acknowledged == 8
+        assert not slow.done(), "the courier had its instructions first"
+        assert (slow.result().acknowledged, slow.result().retry) == (8, 0)
+    made = [effect for effect in pool.world.receipts()["qimen"] if effect["kind"] == "delivery_order"]
+    assert len(made) == 8 and not any(effect["duplicates"] for effect in made)
 
 
 def test_what_never_left_counts_as_no_attempt(at, write, state):
