@@ -340,6 +340,11 @@ def happen(world: World, name: str, order: Order, at: int) -> None:
         act(world, order, at)
 
 
+def _waits_for_its_seller(order: Order) -> bool:
+    free = not order.hold and not order.refund_open and not order.with_warehouse
+    return free and order.phase in ("paid", "part_shipped")
+
+
 def _ship_by_hand(world: World, order: Order, at: int) -> None:
     ship(world, order, at, "SF", f"SF{world.stream('ship', order.id).randrange(10**13):013d}")
 
@@ -383,7 +388,7 @@ EVENTS: dict[str, tuple[Callable[[Order], bool], Callable[[World, Order, int], o
     "pay": (lambda o: o.phase in ("unpaid", "deposit"), pay),
     "close": (lambda o: o.phase == "unpaid" or (o.phase == "deposit" and o.plan.pay_after is None), close),
     "release": (lambda o: o.phase == "paid" and o.hold, release),
-    "ship": (lambda o: o.phase in ("paid", "part_shipped") and not o.hold and not o.refund_open, _ship_by_hand),
+    "ship": (_waits_for_its_seller, _ship_by_hand),
     "complete": (lambda o: o.phase == "shipped", complete),
     "complain": (lambda o: o.phase in ("paid", "shipped", "completed") and not o.refunds, _complain),
     "agree": (lambda o: any(r.state == "requested" for r in o.refunds), agree_return),

@@ -205,7 +205,8 @@ class Order:
     """An order as it truly is. phase: unpaid, deposit, paid, part_shipped, shipped, completed, closed.
 
     no: the number the platform shows. cod: paid in cash on delivery; such an order is in phase paid from its
-    confirmation on, and paid_at is when it is completed.
+    confirmation on, and paid_at is when it is completed. with_warehouse: a warehouse was told to send it, and the
+    seller's own hand ships it no more.
     """
 
     shop: Shop
@@ -235,6 +236,7 @@ class Order:
     presentment: str = ""
     phase: str = "unpaid"
     hold: bool = False
+    with_warehouse: bool = False
     deposit_at: int | None = None
     paid_at: int | None = None
     shipped_at: int | None = None

@@ -34,6 +34,8 @@ def begin(world: World, order: DeliveryOrder) -> None:
             if holders:
                 order.effect.duplicates = 1  # another live pick order already ships this very line
             holders.add(order.code)
+    for found in _platform_orders(world, order):
+        found.with_warehouse = True
     if plays(world, "serial_numbers", order.code):
         order.effect.facts["serials"] = True
     process(world, order, "ACCEPT")

@@ -122,6 +122,26 @@ def test_a_parcel_leaves_under_its_label_and_every_step_is_told_and_signed(house
     assert (handed["code"], handed["tracking"], handed["refunds_before"]) == ("DO1", [number], {})
 
 
+def test_what_a_warehouse_was_told_to_send_its_seller_ships_by_hand_no_more(house):
+    world, talk, _ = house()
+    numbers = world.orders("taobao-hz", n=8, ages=True)
+    world.step(2 * 3600)
+
+    def phases():
+        truth = world.control("GET", "truth/orders")
+        return {row["platform_order_no"]: row["status"] for row in truth if row["platform_order_no"] in numbers}
+
+    paid = [number for number, status in phases().items() if status == "paid"]
+    assert len(paid) >= 2
+    told, others = paid[::2], paid[1::2]
+    for number in told:
+        talk.qimen("deliveryorder.create", delivery_order(talk, f"DO-{number}", source=number, line="1"))
+    world.step(40 * 3600)
+    found = phases()
+    assert "shipped" not in {found[number] for number in told}
+    assert "shipped" in {found[number] for number in others}
+
+
 def test_without_a_label_it_waits_and_when_its_labels_are_cancelled_it_puts_the_goods_back(house):
     world, talk, listener = house()
     before = shelf(talk)
