@@ -72,7 +72,7 @@ def measure(url: str, orders: int) -> None:
     ticked = time.perf_counter() - began
     print(f"tick of {report.decide.decided} orders: {ticked:.1f} s " + str(report.seconds))
     print(f"parcels {report.decide.parcels}, instructions {report.decide.instructions}, held {report.decide.held}")
-    total, workers = 0.0, settings.receivers["wms"].settings.get("workers", 4)
+    total, workers = 0.0, settings.receivers["wms"].workers
     with flow.open_run(settings, say=lambda text: None) as run:
         decide(run)
         for receiver in ("courier", "wms"):
@@ -88,7 +88,7 @@ def measure(url: str, orders: int) -> None:
         ).fetchone()[0]
     print(f"{done} parcels have both; tick and dispatch {ticked + total:.1f} s, "
           f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")  # fmt: skip
-    _ceiling(settings, int(workers))
+    _ceiling(settings, workers)
 
 
 def _ceiling(settings, workers: int, count: int = 2000) -> None:
