@@ -162,8 +162,8 @@ judged as (
             when not s.picked and (not s.labelled or s.label_cancel in ('acknowledged', 'rejected')) then 'stopped'
             when s.pick_cancel = 'acknowledged' then 'stopped'
             -- No courier carries it, but the warehouse has it in its hands: nothing else is sent before it says otherwise.
-            when s.pick_cancel = 'rejected' and s.label_cancel = 'acknowledged' then 'held_back'
-            when s.pick_cancel = 'rejected' and (not s.labelled or s.label_cancel = 'rejected') then 'too_late'
+            when s.pick_cancel = 'rejected' and (not s.labelled or s.label_cancel = 'acknowledged') then 'held_back'
+            when s.pick_cancel = 'rejected' and s.label_cancel = 'rejected' then 'too_late'
             else 'open'
         end as state
     from all_recalls a

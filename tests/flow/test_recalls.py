@@ -138,6 +138,30 @@ def test_what_the_warehouse_has_picked_is_held_back_by_its_label(hub, write, sta
     assert any("已拣货" in row["text"] for row in alerts), "the warehouse must put it back"
 
 
+def test_what_was_picked_behind_a_lost_answer_and_has_no_label_is_waited_for(hub, write, state, refund):
+    pool = hub(*NO_GIFTS)
+    pool.take(write("taobao", state("1001", 1)))
+    first = str(id_of(pool, "1001"))
+    pool.world.fault("qimen", "timeout_after_write", times=1)
+    pool.run.clock = pool.later = Later(pool)
+    assert flow.dispatch(pool.run, "wms").retry == 1, "the warehouse has it, and we do not know"
+    pool.world.step(PICKED)
+    pool.take(refund("91001", "1001", 5, "requested"))
+    settle(pool)
+    assert recalls(pool) == [{"parcel_id": first, "reason": "refund", "state": "held_back"}]
+    pool.take(refund("91001", "1001", 9, "closed"))
+    settle(pool)
+    assert {*held(pool)[0]} == {f"OP{first}"}, "the warehouse has it in its hands: no second parcel"
+    pool.world.step(LEFT)  # it puts the goods back; nobody tells us
+    assert flow.poll_silent(pool.run).landed == 1
+    pool.pool()
+    pool.decide()
+    assert [row["state"] for row in recalls(pool)] == ["stopped"]
+    settle(pool)
+    assert {*held(pool)[0]} == held(pool)[1] == {f"OP{first}-R2"}
+    assert pool.rows("SELECT kind FROM outbox.instructions WHERE kind = 'return_order'") == []
+
+
 def test_what_has_left_is_told_and_not_sent_again(hub, write, state, refund):
     pool = hub(*NO_GIFTS)
     pool.take(write("taobao", state("1001", 1)))
