@@ -1,5 +1,5 @@
-"""Ticks killed with -9, fifty of them (benchmarks/dispatch_campaign.py for a thousand): nothing sent twice, lost, or
-after its refund. Every point at which a tick may die is marked in the code, listed, and died at."""
+"""Fifty ticks, each told to die by kill -9 (benchmarks/dispatch_campaign.py for a thousand): nothing sent twice, lost,
+or after its refund. Every point at which a tick may die is marked in the code, listed, and died at."""
 
 import re
 from pathlib import Path
